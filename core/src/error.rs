@@ -1,0 +1,202 @@
+//! Everything that can go wrong in the core, as data. No input makes the core panic.
+
+use thiserror::Error;
+
+use crate::proto::eraftpb::MessageType;
+
+/// What the core's fallible calls return.
+pub type Result<T, E = Error> = core::result::Result<T, E>;
+
+/// An error of the core.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Error {
+    /// The configuration cannot work; nothing was created.
+    #[error("invalid config: {0}")]
+    Config(#[from] ConfigError),
+    /// The storage failed or holds what no peer could have written.
+    #[error("storage: {0}")]
+    Storage(#[from] StorageError),
+    /// The proposal was not appended and not forwarded; it has no effect.
+    #[error("raft proposal dropped: {0}")]
+    ProposalDropped(DropReason),
+    /// The message type is for the peer's own use and is not accepted from the network.
+    #[error("cannot step raft local message {0:?}")]
+    StepLocalMsg(MessageType),
+    /// A response came from a peer that is not a member.
+    #[error("cannot step as peer {0} is not found")]
+    StepPeerNotFound(u64),
+    /// The message is not one that a peer could have sent; it was ignored.
+    #[error("malformed message: {0}")]
+    Malformed(#[from] Malformed),
+    /// The membership change cannot be applied; membership is as before.
+    #[error("membership change refused: {0}")]
+    ConfChange(#[from] ConfChangeError),
+}
+
+/// Why a [`Config`](crate::Config) is refused, in the order of TinyKV's `validate`.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// 0 means "nobody" everywhere.
+    #[error("cannot use 0 as id")]
+    ZeroId,
+    /// A leader that never beats is deposed at once.
+    #[error("heartbeat tick must be greater than 0")]
+    ZeroHeartbeat,
+    /// Followers must hear at least one heartbeat before they give up.
+    #[error("election tick must be greater than heartbeat tick")]
+    ElectionNotAboveHeartbeat,
+    /// The randomized time-out, up to twice the election tick, must fit in 32 bits.
+    #[error("election tick is too large")]
+    ElectionTooLarge,
+    /// At least one append must be allowed in flight.
+    #[error("max inflight messages must be greater than 0")]
+    ZeroInflight,
+    /// 0 cannot be a member.
+    #[error("cannot use 0 as a peer")]
+    ZeroPeer,
+}
+
+/// Why a [`Storage`](crate::Storage) call failed.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StorageError {
+    /// The entry was folded into a snapshot (TinyKV `ErrCompacted`).
+    #[error("requested index is unavailable due to compaction")]
+    Compacted,
+    /// The entry does not exist yet (TinyKV `ErrUnavailable`).
+    #[error("requested entry at index is unavailable")]
+    Unavailable,
+    /// The snapshot is older than the one already there (TinyKV `ErrSnapOutOfDate`).
+    #[error("requested index is older than the existing snapshot")]
+    SnapshotOutOfDate,
+    /// The snapshot is being made; ask again later (TinyKV `ErrSnapshotTemporarilyUnavailable`).
+    #[error("snapshot is temporarily unavailable")]
+    SnapshotTemporarilyUnavailable,
+    /// An append would leave a hole in the log.
+    #[error("missing log entries: last is {last}, append starts at {first}")]
+    Gap {
+        /// Last index that exists.
+        last: u64,
+        /// First index of the append.
+        first: u64,
+    },
+    /// Stored records contradict each other: the peer must not start from them.
+    #[error("inconsistent records: {what} is {value}, outside {min}..={max}")]
+    Inconsistent {
+        /// The record that is wrong.
+        what: &'static str,
+        /// Its value.
+        value: u64,
+        /// The smallest legal value.
+        min: u64,
+        /// The largest legal value.
+        max: u64,
+    },
+    /// A stored record does not decode or fails its check.
+    #[error("corrupt record: {0}")]
+    Corrupt(&'static str),
+}
+
+/// Why a proposal was dropped.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DropReason {
+    /// There is no leader to forward it to.
+    #[error("no leader")]
+    NoLeader,
+    /// The peer is not the leader and forwarding is off.
+    #[error("not the leader, and forwarding is off")]
+    ForwardingDisabled,
+    /// The leader has been removed from the cluster.
+    #[error("the leader is not a member")]
+    NotMember,
+    /// Leadership is being handed over.
+    #[error("leadership is being transferred to {0}")]
+    Transferring(u64),
+    /// A proposal without entries proposes nothing.
+    #[error("the proposal has no entries")]
+    Empty,
+    /// An earlier membership change is not yet applied.
+    #[error("the membership change at index {0} is not applied yet")]
+    PendingConfChange(u64),
+}
+
+/// What is wrong with a message.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Malformed {
+    /// The type's number is not in the schema.
+    #[error("unknown message type {0}")]
+    UnknownType(i32),
+    /// An entry's type has a number that is not in the schema.
+    #[error("unknown entry type {0}")]
+    UnknownEntryType(i32),
+    /// Sender and receiver must be two different peers.
+    #[error("sender {from} and receiver {to} are not two peers")]
+    Addresses {
+        /// The message's sender.
+        from: u64,
+        /// The message's receiver.
+        to: u64,
+    },
+    /// It is addressed to somebody else.
+    #[error("meant for peer {0}")]
+    WrongReceiver(u64),
+    /// A message that must carry a term has none.
+    #[error("a {0:?} without a term")]
+    NoTerm(MessageType),
+    /// The entries of an append must follow each other and their predecessor.
+    #[error("entry {found} where {expected} must stand")]
+    EntryOrder {
+        /// Index found.
+        found: u64,
+        /// Index that must stand there.
+        expected: u64,
+    },
+    /// Terms never decrease along a log and never exceed the sender's.
+    #[error("entry {index} has term {term}, outside {min}..={max}")]
+    EntryTerm {
+        /// The entry.
+        index: u64,
+        /// Its term.
+        term: u64,
+        /// Term of its predecessor.
+        min: u64,
+        /// Term of the message.
+        max: u64,
+    },
+    /// An acknowledgement of entries that the leader does not have.
+    #[error("acknowledges index {index}, the log ends at {last}")]
+    AckBeyondLog {
+        /// Index acknowledged.
+        index: u64,
+        /// End of the leader's log.
+        last: u64,
+    },
+    /// An index so large that it has no successor.
+    #[error("index {0} is out of range")]
+    IndexRange(u64),
+    /// A snapshot must say what it contains.
+    #[error("snapshot without metadata")]
+    NoSnapshotMetadata,
+    /// A `ConfChange` that does not decode.
+    #[error("membership change does not decode")]
+    ConfChange,
+}
+
+/// Why a membership change is refused.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ConfChangeError {
+    /// Changes of several peers need joint consensus.
+    #[error("joint consensus is not supported")]
+    Joint,
+    /// Peers without a vote are not supported.
+    #[error("learners are not supported")]
+    Learner,
+    /// The change's type has a number that is not in the schema.
+    #[error("unknown change type {0}")]
+    UnknownType(i32),
+}

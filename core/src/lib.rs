@@ -1,0 +1,6 @@
+//! Stub.
+#![no_std]
+extern crate alloc;
+
+/// Generated messages.
+pub mod proto;
