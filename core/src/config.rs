@@ -110,7 +110,10 @@ mod tests {
         use ConfigError::*;
         assert_eq!(refused(|c| c.id = 0), ZeroId);
         assert_eq!(refused(|c| c.heartbeat_tick = 0), ZeroHeartbeat);
-        assert_eq!(refused(|c| c.heartbeat_tick = 10), ElectionNotAboveHeartbeat);
+        assert_eq!(
+            refused(|c| c.heartbeat_tick = 10),
+            ElectionNotAboveHeartbeat
+        );
         assert_eq!(refused(|c| c.election_tick = u32::MAX), ElectionTooLarge);
         assert_eq!(refused(|c| c.max_inflight_msgs = 0), ZeroInflight);
         assert_eq!(refused(|c| c.peers = [1, 0].to_vec()), ZeroPeer);
@@ -120,6 +123,9 @@ mod tests {
     fn checks_run_in_tinykvs_order() {
         let all_wrong = |c: &mut Config| (c.id, c.heartbeat_tick, c.election_tick) = (0, 0, 0);
         assert_eq!(refused(all_wrong), ConfigError::ZeroId);
-        assert_eq!(refused(|c| (c.heartbeat_tick, c.election_tick) = (0, 0)), ConfigError::ZeroHeartbeat);
+        assert_eq!(
+            refused(|c| (c.heartbeat_tick, c.election_tick) = (0, 0)),
+            ConfigError::ZeroHeartbeat
+        );
     }
 }

@@ -1,3 +1,49 @@
-//! Stub.
+//! `cargo xtask …`: the commands that build, test, serve and publish the playground.
+//!
+//! A fresh machine needs only rustup and a package manager; whatever else a command needs, it
+//! installs, saying so, or fails with the one line to type. Nothing is left out silently.
 
-fn main() {}
+use std::env;
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use crate::args::Command;
+use crate::project::Project;
+
+mod args;
+mod browser;
+mod debian;
+mod dist;
+mod node;
+mod project;
+mod rust;
+mod serve;
+mod sh;
+mod test;
+mod tools;
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<()> {
+    let command = args::parse(env::args_os().skip(1))?;
+    let project = Project::find()?;
+    match command {
+        Command::Help => {
+            println!("{}", args::HELP);
+            test::print_steps();
+            Ok(())
+        }
+        Command::Serve(options) => serve::serve(&project, &options),
+        Command::Test(options) => test::test(&project, &options),
+        Command::Dist => dist::dist(&project),
+    }
+}

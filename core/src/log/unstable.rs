@@ -1,0 +1,245 @@
+//! The part of the log that is not on disk yet.
+
+use alloc::vec::Vec;
+
+use crate::EntryId;
+use crate::proto::eraftpb::{Entry, Snapshot};
+
+/// Entries, and at most one incoming snapshot, that still have to be persisted.
+///
+/// `entries[i]` has index `offset + i`; everything below `offset` is in the storage or in `snapshot`.
+/// Entries below `offered` were handed out in a `Ready` whose persistence is not confirmed yet.
+#[derive(Clone, Debug)]
+pub(crate) struct Unstable {
+    snapshot: Option<Snapshot>,
+    snapshot_offered: bool,
+    entries: Vec<Entry>,
+    offset: u64,
+    offered: u64,
+}
+
+impl Unstable {
+    /// Nothing unstable above a storage that ends just before `offset`.
+    pub(crate) fn new(offset: u64) -> Self {
+        Self {
+            snapshot: None,
+            snapshot_offered: false,
+            entries: Vec::new(),
+            offset,
+            offered: offset,
+        }
+    }
+
+    /// Index of the first entry that is not known to be persisted.
+    pub(crate) fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    pub(crate) fn last_index(&self) -> u64 {
+        self.offset + self.entries.len() as u64 - 1
+    }
+
+    /// The entry that an incoming snapshot ends with.
+    pub(crate) fn snapshot_id(&self) -> Option<EntryId> {
+        self.snapshot.as_ref().map(EntryId::of_snapshot)
+    }
+
+    pub(crate) fn snapshot(&self) -> Option<&Snapshot> {
+        self.snapshot.as_ref()
+    }
+
+    pub(crate) fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// Term at `index`, if this part of the log knows it.
+    pub(crate) fn term(&self, index: u64) -> Option<u64> {
+        match self.position(index) {
+            Some(position) => self.entries.get(position).map(|entry| entry.term),
+            None => self
+                .snapshot_id()
+                .filter(|id| id.index == index)
+                .map(|id| id.term),
+        }
+    }
+
+    fn position(&self, index: u64) -> Option<usize> {
+        usize::try_from(index.checked_sub(self.offset)?).ok()
+    }
+
+    /// Entries from `low` up to but without `high`, as far as they are here.
+    pub(crate) fn slice(&self, low: u64, high: u64) -> &[Entry] {
+        let clamp = |index| self.position(index).unwrap_or(0).min(self.entries.len());
+        let (from, to) = (clamp(low), clamp(high));
+        self.entries.get(from..to).unwrap_or(&[])
+    }
+
+    /// What the next `Ready` has to persist: entries not handed out yet.
+    pub(crate) fn unoffered(&self) -> &[Entry] {
+        self.slice(self.offered, u64::MAX)
+    }
+
+    /// The snapshot that the next `Ready` has to persist.
+    pub(crate) fn unoffered_snapshot(&self) -> Option<&Snapshot> {
+        self.snapshot.as_ref().filter(|_| !self.snapshot_offered)
+    }
+
+    /// All that is here has been handed out.
+    pub(crate) fn offer_all(&mut self) {
+        self.offered = self.last_index() + 1;
+        self.snapshot_offered = self.snapshot.is_some();
+    }
+
+    /// Entries up to `id` are on disk. Ignored if `id` is not here any more: it was replaced by a newer leader's
+    /// entry while the disk was busy, and what is on disk at that index will be overwritten.
+    pub(crate) fn stable_to(&mut self, id: EntryId) {
+        let Some(position) = self.position(id.index) else {
+            return;
+        };
+        if self
+            .entries
+            .get(position)
+            .is_some_and(|entry| entry.term == id.term)
+        {
+            self.entries.drain(..=position);
+            self.offset = id.index + 1;
+            self.offered = self.offered.max(self.offset);
+            self.release_spare_memory();
+        }
+    }
+
+    /// A burst must not hold its memory for ever.
+    fn release_spare_memory(&mut self) {
+        const KEEP: usize = 64;
+        if self.entries.capacity() > KEEP && self.entries.len() < self.entries.capacity() / 4 {
+            self.entries.shrink_to(KEEP);
+        }
+    }
+
+    /// The snapshot that ends at `index` is on disk.
+    pub(crate) fn stable_snapshot_to(&mut self, index: u64) {
+        if self.snapshot_id().is_some_and(|id| id.index == index) {
+            self.snapshot = None;
+            self.snapshot_offered = false;
+        }
+    }
+
+    /// Replaces the whole log by a snapshot that still has to be persisted.
+    pub(crate) fn restore(&mut self, snapshot: Snapshot) {
+        self.offset = EntryId::of_snapshot(&snapshot).index + 1;
+        self.offered = self.offset;
+        self.entries.clear();
+        self.snapshot = Some(snapshot);
+        self.snapshot_offered = false;
+    }
+
+    /// Appends entries that connect to the log, replacing what stands at their indices and after.
+    pub(crate) fn truncate_and_append(&mut self, entries: Vec<Entry>) {
+        let Some(first) = entries.first().map(|entry| entry.index) else {
+            return;
+        };
+        debug_assert!(
+            first <= self.last_index() + 1,
+            "gap: {} then {first}",
+            self.last_index()
+        );
+        if first <= self.offset {
+            self.offset = first;
+            self.entries = entries;
+        } else {
+            self.entries.truncate(self.position(first).unwrap_or(0));
+            self.entries.extend(entries);
+        }
+        self.offered = self.offered.min(first);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::tests::entry;
+    use crate::proto::eraftpb::SnapshotMetadata;
+
+    fn unstable(terms: &[u64], offset: u64) -> Unstable {
+        let mut unstable = Unstable::new(offset);
+        let ids = terms.iter().zip(offset..);
+        unstable.truncate_and_append(ids.map(|(&term, index)| entry(term, index)).collect());
+        unstable
+    }
+
+    fn snapshot(term: u64, index: u64) -> Snapshot {
+        let metadata = SnapshotMetadata {
+            term,
+            index,
+            conf_state: None,
+        };
+        Snapshot {
+            metadata: Some(metadata),
+            ..Snapshot::default()
+        }
+    }
+
+    #[test]
+    fn entries_are_offered_once_until_they_are_replaced() {
+        let mut log = unstable(&[1, 1, 1], 5);
+        assert_eq!(log.unoffered().len(), 3);
+        log.offer_all();
+        assert_eq!(log.unoffered(), []);
+        log.truncate_and_append([entry(2, 6)].to_vec());
+        assert_eq!(log.unoffered(), [entry(2, 6)]);
+        assert_eq!(log.entries(), [entry(1, 5), entry(2, 6)]);
+    }
+
+    #[test]
+    fn persistence_of_a_replaced_entry_counts_for_nothing() {
+        let mut log = unstable(&[1, 1], 5);
+        log.offer_all();
+        log.truncate_and_append([entry(2, 6)].to_vec());
+        log.stable_to(EntryId::new(1, 6));
+        assert_eq!(log.offset(), 5);
+        log.stable_to(EntryId::new(2, 6));
+        assert_eq!((log.offset(), log.last_index()), (7, 6));
+    }
+
+    #[test]
+    fn persistence_below_or_beyond_what_is_here_is_ignored() {
+        let mut log = unstable(&[1, 1], 5);
+        log.stable_to(EntryId::new(1, 4));
+        log.stable_to(EntryId::new(1, 9));
+        assert_eq!((log.offset(), log.last_index()), (5, 6));
+    }
+
+    #[test]
+    fn a_snapshot_replaces_everything_and_knows_its_own_term() {
+        let mut log = unstable(&[1, 1], 5);
+        log.offer_all();
+        log.restore(snapshot(3, 9));
+        assert_eq!(
+            (log.offset(), log.last_index(), log.term(9)),
+            (10, 9, Some(3))
+        );
+        assert_eq!(log.term(8), None);
+        assert!(log.unoffered_snapshot().is_some());
+        log.offer_all();
+        assert!(log.unoffered_snapshot().is_none());
+        log.stable_snapshot_to(8);
+        assert!(log.snapshot().is_some());
+        log.stable_snapshot_to(9);
+        assert!(log.snapshot().is_none());
+    }
+
+    #[test]
+    fn memory_of_a_burst_is_released_once_it_is_persisted() {
+        let mut log = unstable(&[1; 10_000], 1);
+        log.stable_to(EntryId::new(1, 10_000));
+        assert!(log.entries.capacity() <= 64);
+    }
+
+    #[test]
+    fn slices_clamp_to_what_is_here() {
+        let log = unstable(&[1, 2, 3], 5);
+        assert_eq!(log.slice(1, 7), [entry(1, 5), entry(2, 6)]);
+        assert_eq!(log.slice(7, u64::MAX), [entry(3, 7)]);
+        assert_eq!(log.slice(7, 6), []);
+    }
+}

@@ -1,0 +1,76 @@
+//! The browser that the tests run in, and its driver.
+
+use std::env;
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+
+use crate::debian;
+use crate::sh;
+
+const BROWSERS: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
+const MAC_CHROME: &str = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome";
+
+/// Chromium (or Chrome) and the program that remote-controls it.
+#[derive(Debug)]
+pub(crate) struct Browser {
+    /// The browser itself, for the end-to-end tests.
+    pub(crate) chromium: PathBuf,
+    /// chromedriver, for the tests that are compiled to wasm.
+    pub(crate) driver: PathBuf,
+}
+
+/// Finds both, installing them first where that is possible.
+///
+/// # Errors
+/// One is missing and cannot be installed here; the message holds the line to type.
+pub(crate) fn ensure() -> Result<Browser> {
+    if find().is_none() && debian::can_install() {
+        debian::install(&["chromium", "chromium-driver"])?;
+    }
+    match find() {
+        Some(browser) => Ok(browser),
+        None => bail!(
+            "no Chromium with chromedriver on PATH; type: {}\n\
+             or leave the steps that need it out: cargo xtask test --no-browser",
+            advice()
+        ),
+    }
+}
+
+fn find() -> Option<Browser> {
+    Some(Browser { chromium: chromium()?, driver: driver()? })
+}
+
+/// `CHROMIUM`, else the first one on `PATH`.
+fn chromium() -> Option<PathBuf> {
+    let installed = || {
+        let mac = Some(PathBuf::from(MAC_CHROME)).filter(|path| path.is_file());
+        BROWSERS.iter().find_map(|name| sh::which(name)).or(mac)
+    };
+    named_by("CHROMIUM").or_else(installed)
+}
+
+/// `CHROMEDRIVER`, else the one on `PATH`, else the one in the folder `CHROMEWEBDRIVER` names, as
+/// it does on GitHub's machines.
+fn driver() -> Option<PathBuf> {
+    let in_folder = || {
+        let dir = PathBuf::from(env::var_os("CHROMEWEBDRIVER")?);
+        Some(sh::executable(&dir, "chromedriver")).filter(|path| path.is_file())
+    };
+    named_by("CHROMEDRIVER").or_else(|| sh::which("chromedriver")).or_else(in_folder)
+}
+
+fn named_by(variable: &str) -> Option<PathBuf> {
+    env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+fn advice() -> &'static str {
+    if cfg!(target_os = "macos") {
+        "brew install --cask google-chrome chromedriver"
+    } else if cfg!(windows) {
+        "winget install Google.Chrome Chromium.ChromeDriver"
+    } else {
+        "sudo apt-get install -y chromium chromium-driver"
+    }
+}
