@@ -8,8 +8,9 @@ use crate::rules::Rules;
 /// When a peer counts its own vote and its own append towards a quorum.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SelfAck {
-    /// At once, before they are on disk (TinyKV). Safe only because the driver persists before it sends or
-    /// applies anything of the same [`Ready`](crate::Ready); a lone node commits within one `Ready`.
+    /// At once, before they are on disk (TinyKV). Safe only because the driver persists before it
+    /// sends or applies anything of the same [`Ready`](crate::Ready); a lone node commits
+    /// within one `Ready`.
     OnAppend,
     /// Once [`advance`](crate::RawNode::advance) reports them persisted (etcd, raft-rs).
     #[default]
@@ -28,7 +29,8 @@ pub struct Config {
     pub election_tick: u32,
     /// Ticks between two heartbeats; less than `election_tick`, ten times less is usual.
     pub heartbeat_tick: u32,
-    /// Last index that the application has applied; entries up to it are not returned again. Only on restart.
+    /// Last index that the application has applied; entries up to it are not returned again. Only
+    /// on restart.
     pub applied: u64,
     /// Seed of the peer's randomness. Peers of one cluster may share it: the id is mixed in.
     pub seed: u64,
@@ -45,7 +47,8 @@ pub struct Config {
 }
 
 impl Config {
-    /// Settings that suit a local network, for peer `id`: election after 10 to 19 ticks, heartbeats each tick.
+    /// Settings that suit a local network, for peer `id`: election after 10 to 19 ticks, heartbeats
+    /// each tick.
     pub fn new(id: u64) -> Self {
         Self {
             id,

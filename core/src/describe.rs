@@ -1,7 +1,7 @@
 //! Messages and states in words, one line each, for scenes, logs and the page.
 //!
-//! A message reads `n1@3 → n2 Append base=4@2 [5@3 6@3] commit=4`: peer 1, in term 3, sends peer 2 entries 5 and 6 of
-//! term 3 that follow entry 4 of term 2.
+//! A message reads `n1@3 → n2 Append base=4@2 [5@3 6@3] commit=4`: peer 1, in term 3, sends peer 2
+//! entries 5 and 6 of term 3 that follow entry 4 of term 2.
 
 use alloc::string::String;
 use core::fmt::{self, Write};
@@ -19,7 +19,8 @@ pub fn role(role: StateRole) -> &'static str {
     }
 }
 
-/// The type of a message without the schema's prefix, such as `Append`; `Unknown` for a number outside the schema.
+/// The type of a message without the schema's prefix, such as `Append`; `Unknown` for a number
+/// outside the schema.
 pub fn message_name(message: &Message) -> &'static str {
     let kind = MessageType::try_from(message.msg_type);
     kind.map_or("Unknown", |kind| {

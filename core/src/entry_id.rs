@@ -4,7 +4,8 @@ use core::fmt;
 
 use crate::proto::eraftpb::{Entry, Snapshot};
 
-/// A log entry's term and index. By Log Matching, two logs that hold the same one agree on everything before it.
+/// A log entry's term and index. By Log Matching, two logs that hold the same one agree on
+/// everything before it.
 ///
 /// Printed as `index@term`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

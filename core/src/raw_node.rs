@@ -4,9 +4,10 @@
 //! tick / step / propose ─► RawNode ─► ready() ─► persist ─► send ─► apply ─► advance()
 //! ```
 //!
-//! The order is the application's duty: entries, hard state and snapshot of a [`Ready`] are on disk *before* its
-//! messages leave and before its committed entries are applied. Ticks and messages may come at any time, also between
-//! [`RawNode::ready`] and [`RawNode::advance`]: a slow disk does not stop the clock.
+//! The order is the application's duty: entries, hard state and snapshot of a [`Ready`] are on disk
+//! *before* its messages leave and before its committed entries are applied. Ticks and messages may
+//! come at any time, also between [`RawNode::ready`] and [`RawNode::advance`]: a slow disk does not
+//! stop the clock.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -37,14 +38,15 @@ pub struct Ready {
     pub hard_state: Option<HardState>,
     /// Entries to persist before sending. They replace what is on disk at their indices and after.
     pub entries: Vec<Entry>,
-    /// A snapshot that replaces log, members and state machine. Persist and apply before everything else.
+    /// A snapshot that replaces log, members and state machine. Persist and apply before
+    /// everything else.
     pub snapshot: Option<Snapshot>,
     /// Entries to apply, in order, each exactly once.
     pub committed_entries: Vec<Entry>,
     /// Messages to send, after the above is on disk.
     pub messages: Vec<Message>,
-    /// Whether what is to be persisted must be flushed to disk before messages leave. A commit index alone need not
-    /// be: it is found again after a crash.
+    /// Whether what is to be persisted must be flushed to disk before messages leave. A commit
+    /// index alone need not be: it is found again after a crash.
     pub must_sync: bool,
 }
 
@@ -58,7 +60,8 @@ struct Offer {
     committed_index: Option<u64>,
 }
 
-/// One peer of a Raft cluster, as the application sees it. See the [module](self) for the order of calls.
+/// One peer of a Raft cluster, as the application sees it. See the [module](self) for the order of
+/// calls.
 #[derive(Clone, Debug)]
 pub struct RawNode<S> {
     raft: Raft<S>,
@@ -150,11 +153,13 @@ impl<S: Storage> RawNode<S> {
         )
     }
 
-    /// Proposes a membership change, a `ConfChange` or a `ConfChangeV2`. It takes effect when the application passes
-    /// the committed entry's change to [`apply_conf_change`](Self::apply_conf_change).
+    /// Proposes a membership change, a `ConfChange` or a `ConfChangeV2`. It takes effect when the
+    /// application passes the committed entry's change to
+    /// [`apply_conf_change`](Self::apply_conf_change).
     ///
     /// # Errors
-    /// [`Error::ConfChange`] if it is not supported, [`Error::ProposalDropped`] if it cannot be proposed now.
+    /// [`Error::ConfChange`] if it is not supported, [`Error::ProposalDropped`] if it cannot be
+    /// proposed now.
     pub fn propose_conf_change(
         &mut self,
         change: impl Into<ConfChangeV2> + Into<Entry> + Clone,
@@ -170,7 +175,8 @@ impl<S: Storage> RawNode<S> {
         self.raft.propose([change.into()].to_vec())
     }
 
-    /// Applies a committed membership change and returns the members after it. A change of peer 0 changes nothing.
+    /// Applies a committed membership change and returns the members after it. A change of peer 0
+    /// changes nothing.
     ///
     /// # Errors
     /// A change that is not supported; membership is as before.
@@ -181,8 +187,8 @@ impl<S: Storage> RawNode<S> {
     /// Handles a message from another peer.
     ///
     /// # Errors
-    /// A message that is not for this peer or that no correct peer sends is refused by name and changes nothing.
-    /// Otherwise see [`Raft::step`].
+    /// A message that is not for this peer or that no correct peer sends is refused by name and
+    /// changes nothing. Otherwise see [`Raft::step`].
     pub fn step(&mut self, message: Message) -> Result<()> {
         let kind = message_type(&message)?;
         if is_local(kind) {
@@ -204,7 +210,8 @@ impl<S: Storage> RawNode<S> {
         self.raft.step(message)
     }
 
-    /// Hands leadership to `transferee`, now or when it has caught up. Works on any peer that knows the leader.
+    /// Hands leadership to `transferee`, now or when it has caught up. Works on any peer that knows
+    /// the leader.
     ///
     /// # Errors
     /// None at present; the request is a message.
@@ -290,8 +297,8 @@ impl<S: Storage> RawNode<S> {
         changed.then_some(now)
     }
 
-    /// `ready`, and every one before it, is persisted, sent and applied. A `Ready` may be advanced once; what was taken
-    /// out of its fields does not matter.
+    /// `ready`, and every one before it, is persisted, sent and applied. A `Ready` may be advanced
+    /// once; what was taken out of its fields does not matter.
     #[expect(
         clippy::needless_pass_by_value,
         reason = "a Ready is used up by advancing it"

@@ -18,12 +18,7 @@ impl TimeoutRng {
     /// A number in `0..bound`, uniform up to a bias below `bound / 2^32`; 0 if `bound` is 0.
     pub(crate) fn below(&mut self, bound: u32) -> u32 {
         let high = self.0.next_u64() >> 32;
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "the product of two u32 shifted by 32 is a u32"
-        )]
-        let scaled = ((high * u64::from(bound)) >> 32) as u32;
-        scaled
+        ((high * u64::from(bound)) >> 32) as u32
     }
 }
 

@@ -1,11 +1,12 @@
 //! The decisions that make Raft safe, on one page.
 //!
-//! Each rule is a pure function: facts in, verdict out. The core asks [`Config::rules`](crate::Config::rules) and
-//! decides nothing of this kind itself, so a simulator can swap one rule for a broken one and prove that its
-//! checkers notice, and a learner can see what goes wrong without it.
+//! Each rule is a pure function: facts in, verdict out. The core asks
+//! [`Config::rules`](crate::Config::rules) and decides nothing of this kind itself, so a simulator
+//! can swap one rule for a broken one and prove that its checkers notice, and a learner can see
+//! what goes wrong without it.
 //!
-//! Sections are those of the Raft paper ("In Search of an Understandable Consensus Algorithm", extended version)
-//! unless the thesis is named.
+//! Sections are those of the Raft paper ("In Search of an Understandable Consensus Algorithm",
+//! extended version) unless the thesis is named.
 
 use core::cmp::Ordering;
 use core::fmt;
@@ -157,17 +158,18 @@ impl fmt::Debug for Rules {
     }
 }
 
-/// A majority (5.2): any two of them share a peer, so two leaders of one term, or a leader that lacks a committed
-/// entry, would need that peer to vote twice or to forget.
+/// A majority (5.2): any two of them share a peer, so two leaders of one term, or a leader that
+/// lacks a committed entry, would need that peer to vote twice or to forget.
 pub fn quorum(voters: usize) -> usize {
     voters / 2 + 1
 }
 
-/// One vote a term, first come first served (5.2), and only for a log at least as new as one's own (5.4.1).
+/// One vote a term, first come first served (5.2), and only for a log at least as new as one's own
+/// (5.4.1).
 ///
-/// The first half makes a leader unique in its term. The second makes it hold every committed entry: the quorum that
-/// stored the entry and the quorum that votes share a peer, and that peer refuses a log without it. A repeated
-/// request gets the same answer, because answers may be lost.
+/// The first half makes a leader unique in its term. The second makes it hold every committed
+/// entry: the quorum that stored the entry and the quorum that votes share a peer, and that peer
+/// refuses a log without it. A repeated request gets the same answer, because answers may be lost.
 pub fn grant_vote(request: &VoteRequest) -> VoteVerdict {
     if request.voted_for != request.candidate {
         if request.voted_for != 0 {
@@ -187,8 +189,8 @@ pub fn grant_vote(request: &VoteRequest) -> VoteVerdict {
     }
 }
 
-/// The later last term wins, then the longer log (5.4.1). Length alone would let a log of old uncommitted entries
-/// beat one with committed entries of a newer term.
+/// The later last term wins, then the longer log (5.4.1). Length alone would let a log of old
+/// uncommitted entries beat one with committed entries of a newer term.
 pub fn log_is_up_to_date(candidate: EntryId, voter: EntryId) -> bool {
     match candidate.term.cmp(&voter.term) {
         Ordering::Greater => true,
@@ -197,14 +199,14 @@ pub fn log_is_up_to_date(candidate: EntryId, voter: EntryId) -> bool {
     }
 }
 
-/// A new term brings a new vote, the same term keeps it (5.2). A peer that steps back to follower within a term
-/// must remember its vote, or it votes twice.
+/// A new term brings a new vote, the same term keeps it (5.2). A peer that steps back to follower
+/// within a term must remember its vote, or it votes twice.
 pub fn vote_in_term(old_term: u64, new_term: u64, vote: u64) -> u64 {
     if old_term == new_term { vote } else { 0 }
 }
 
-/// Won with a quorum of grants, lost with so many refusals that none is left to win with (5.2). A minority of
-/// refusals decides nothing.
+/// Won with a quorum of grants, lost with so many refusals that none is left to win with (5.2). A
+/// minority of refusals decides nothing.
 pub fn tally(granted: usize, refused: usize, quorum: usize, voters: usize) -> Tally {
     if granted >= quorum {
         Tally::Won
@@ -215,8 +217,8 @@ pub fn tally(granted: usize, refused: usize, quorum: usize, voters: usize) -> Ta
     }
 }
 
-/// Terms are Raft's clock (5.1): an older one is ignored, a newer one makes anybody a follower. Without it a
-/// deposed leader would go on to commit.
+/// Terms are Raft's clock (5.1): an older one is ignored, a newer one makes anybody a follower.
+/// Without it a deposed leader would go on to commit.
 pub fn compare_terms(own: u64, theirs: u64) -> TermVerdict {
     match theirs.cmp(&own) {
         Ordering::Less => TermVerdict::Stale,
@@ -225,26 +227,26 @@ pub fn compare_terms(own: u64, theirs: u64) -> TermVerdict {
     }
 }
 
-/// Between once and twice the base, `draw` being uniform in `0..base` (5.2). Equal time-outs split the vote again
-/// and again.
+/// Between once and twice the base, `draw` being uniform in `0..base` (5.2). Equal time-outs split
+/// the vote again and again.
 pub fn election_timeout(base: u32, draw: u32) -> u32 {
     base.saturating_add(draw)
 }
 
-/// The consistency check of AppendEntries (5.3): the follower has the entry just before the new ones, with the same
-/// term. By induction the logs then agree up to it (Log Matching).
+/// The consistency check of AppendEntries (5.3): the follower has the entry just before the new
+/// ones, with the same term. By induction the logs then agree up to it (Log Matching).
 pub fn log_matches(previous: EntryId, own_term: Option<u64>) -> bool {
     own_term == Some(previous.term)
 }
 
-/// Same index, other term: the follower's entry and all after it give way (5.3). Only on a conflict: an old append
-/// that arrives late must not cut off entries that were acknowledged since.
+/// Same index, other term: the follower's entry and all after it give way (5.3). Only on a
+/// conflict: an old append that arrives late must not cut off entries that were acknowledged since.
 pub fn conflicts(incoming: EntryId, own_term: u64) -> bool {
     incoming.term != own_term
 }
 
-/// The leader's commit index, but not past the last entry that this append confirmed (figure 2, AppendEntries 5).
-/// Entries beyond it may be a divergent tail. Never backwards.
+/// The leader's commit index, but not past the last entry that this append confirmed (figure 2,
+/// AppendEntries 5). Entries beyond it may be a divergent tail. Never backwards.
 pub fn follower_commit(committed: u64, leader_commit: u64, last_new: u64) -> u64 {
     committed.max(leader_commit.min(last_new))
 }
@@ -254,8 +256,9 @@ pub fn heartbeat_commit(committed: u64, matched: u64) -> u64 {
     committed.min(matched)
 }
 
-/// A leader commits by counting only entries of its own term; older ones ride along (5.4.2). Figure 8 shows an entry
-/// of an older term that a majority stores and that is still overwritten. Never backwards.
+/// A leader commits by counting only entries of its own term; older ones ride along (5.4.2). Figure
+/// 8 shows an entry of an older term that a majority stores and that is still overwritten. Never
+/// backwards.
 pub fn leader_commit(question: &CommitQuestion) -> u64 {
     if question.quorum_term == Some(question.term) {
         question.committed.max(question.quorum_index)
@@ -264,8 +267,8 @@ pub fn leader_commit(question: &CommitQuestion) -> u64 {
     }
 }
 
-/// Step back to where the logs may agree (5.3). None if the rejection is old news: an answer to an append that was
-/// sent before the one now in doubt, or below what is known to match.
+/// Step back to where the logs may agree (5.3). None if the rejection is old news: an answer to an
+/// append that was sent before the one now in doubt, or below what is known to match.
 pub fn next_after_rejection(rejection: &Rejection) -> Option<u64> {
     let Rejection {
         rejected,
@@ -283,13 +286,14 @@ pub fn next_after_rejection(rejection: &Rejection) -> Option<u64> {
         .then(|| rejected.min(hint.saturating_add(1)).max(matched + 1))
 }
 
-/// Only a snapshot beyond the commit index brings anything (7): an older one would undo applied entries.
+/// Only a snapshot beyond the commit index brings anything (7): an older one would undo applied
+/// entries.
 pub fn accept_snapshot(snapshot: u64, committed: u64) -> bool {
     snapshot > committed
 }
 
-/// One membership change at a time (thesis 4.1): the old and the new majority of two changes at once might not
-/// overlap.
+/// One membership change at a time (thesis 4.1): the old and the new majority of two changes at
+/// once might not overlap.
 pub fn may_change_membership(pending: u64, applied: u64) -> bool {
     pending <= applied
 }

@@ -1,4 +1,5 @@
-//! The replicated log of one peer: what is on disk, what is not yet, and how far it is committed and applied.
+//! The replicated log of one peer: what is on disk, what is not yet, and how far it is committed
+//! and applied.
 //!
 //! ```text
 //!  snapshot/truncated │ first ...... applied ...... committed ...... last
@@ -8,7 +9,8 @@
 //!
 //! - `truncated < first <= applied + 1`, `applied <= committed <= last`.
 //! - `stabled` may lie on either side of `committed` (see [`SelfAck`](crate::SelfAck)).
-//! - Indices are positions in the replicated log, never in a vector; all conversions check for underflow.
+//! - Indices are positions in the replicated log, never in a vector; all conversions check for
+//!   underflow.
 
 mod unstable;
 
@@ -33,7 +35,8 @@ pub struct RaftLog<S> {
 }
 
 impl<S: Storage> RaftLog<S> {
-    /// Recovers the log from `storage`: committed and applied up to the latest snapshot (TinyKV `newLog`).
+    /// Recovers the log from `storage`: committed and applied up to the latest snapshot (TinyKV
+    /// `newLog`).
     ///
     /// # Errors
     /// A storage that cannot be read, or whose last index lies before its first.
@@ -142,7 +145,8 @@ impl<S: Storage> RaftLog<S> {
     /// Entries `low..high`, as many as fit in `max_size` bytes but at least one.
     ///
     /// # Errors
-    /// [`StorageError::Compacted`] below the first index, [`StorageError::Unavailable`] beyond the last.
+    /// [`StorageError::Compacted`] below the first index, [`StorageError::Unavailable`] beyond the
+    /// last.
     pub fn slice(&self, low: u64, high: u64, max_size: u64) -> Result<Vec<Entry>, StorageError> {
         if low < self.first_index()? {
             return Err(StorageError::Compacted);
@@ -206,9 +210,10 @@ impl<S: Storage> RaftLog<S> {
         self.last_index()
     }
 
-    /// A follower's append: if the log holds `previous`, drops what conflicts with `entries`, appends what is new and
-    /// commits as far as the leader confirms. Returns the last index that is now known to match, or none if `previous`
-    /// is not held and nothing changed (paper figure 2, AppendEntries 2–5).
+    /// A follower's append: if the log holds `previous`, drops what conflicts with `entries`,
+    /// appends what is new and commits as far as the leader confirms. Returns the last index
+    /// that is now known to match, or none if `previous` is not held and nothing changed (paper
+    /// figure 2, AppendEntries 2–5).
     ///
     /// # Errors
     /// A storage that cannot be read; nothing changes.
@@ -260,8 +265,9 @@ impl<S: Storage> RaftLog<S> {
         Ok(entries.len())
     }
 
-    /// The last index at or before `index` whose term is at most `term`, and its term: where a log that has `term` at
-    /// `index` may agree with this one at the latest. The term is 0 if it is not known.
+    /// The last index at or before `index` whose term is at most `term`, and its term: where a log
+    /// that has `term` at `index` may agree with this one at the latest. The term is 0 if it is
+    /// not known.
     pub fn find_conflict_by_term(&self, index: u64, term: u64) -> EntryId {
         let mut index = index.min(self.last_index());
         loop {
@@ -297,7 +303,8 @@ impl<S: Storage> RaftLog<S> {
         self.unstable.stable_snapshot_to(index);
     }
 
-    /// The application is done with everything up to `index`; lower or uncommitted indices are ignored.
+    /// The application is done with everything up to `index`; lower or uncommitted indices are
+    /// ignored.
     pub fn applied_to(&mut self, index: u64) {
         if index > self.applied && index <= self.committed {
             self.applied = index;
@@ -324,12 +331,14 @@ impl<S: Storage> RaftLog<S> {
         (entries, snapshot)
     }
 
-    /// Whether a `Ready` would carry entries to apply. An incoming snapshot is applied first, by itself.
+    /// Whether a `Ready` would carry entries to apply. An incoming snapshot is applied first, by
+    /// itself.
     pub(crate) fn has_next_committed(&self) -> bool {
         self.unstable.snapshot().is_none() && self.committed > self.applying
     }
 
-    /// Committed entries that were not handed out yet, without handing them out (TinyKV `nextEnts`).
+    /// Committed entries that were not handed out yet, without handing them out (TinyKV
+    /// `nextEnts`).
     ///
     /// # Errors
     /// A storage that cannot be read.

@@ -7,8 +7,9 @@ use crate::proto::eraftpb::{Entry, Snapshot};
 
 /// Entries, and at most one incoming snapshot, that still have to be persisted.
 ///
-/// `entries[i]` has index `offset + i`; everything below `offset` is in the storage or in `snapshot`.
-/// Entries below `offered` were handed out in a `Ready` whose persistence is not confirmed yet.
+/// `entries[i]` has index `offset + i`; everything below `offset` is in the storage or in
+/// `snapshot`. Entries below `offered` were handed out in a `Ready` whose persistence is not
+/// confirmed yet.
 #[derive(Clone, Debug)]
 pub(crate) struct Unstable {
     snapshot: Option<Snapshot>,
@@ -90,8 +91,9 @@ impl Unstable {
         self.snapshot_offered = self.snapshot.is_some();
     }
 
-    /// Entries up to `id` are on disk. Ignored if `id` is not here any more: it was replaced by a newer leader's
-    /// entry while the disk was busy, and what is on disk at that index will be overwritten.
+    /// Entries up to `id` are on disk. Ignored if `id` is not here any more: it was replaced by a
+    /// newer leader's entry while the disk was busy, and what is on disk at that index will be
+    /// overwritten.
     pub(crate) fn stable_to(&mut self, id: EntryId) {
         let Some(position) = self.position(id.index) else {
             return;

@@ -8,8 +8,9 @@ use crate::rules::{Tally, VoteRequest, VoteVerdict};
 use crate::storage::Storage;
 
 impl<S: Storage> Raft<S> {
-    /// The election timer fired, or the application asks for a campaign. Leaders and non-members do not campaign, nor
-    /// does a peer with a committed but unapplied membership change: it might count the wrong majority.
+    /// The election timer fired, or the application asks for a campaign. Leaders and non-members do
+    /// not campaign, nor does a peer with a committed but unapplied membership change: it might
+    /// count the wrong majority.
     pub(super) fn handle_hup(&mut self) -> Result<()> {
         if self.role == StateRole::Leader || !self.is_promotable() {
             return Ok(());
@@ -52,8 +53,8 @@ impl<S: Storage> Raft<S> {
         Ok(())
     }
 
-    /// Answers a vote request of the current term. The answer leaves with the [`Ready`](crate::Ready) that persists
-    /// the vote.
+    /// Answers a vote request of the current term. The answer leaves with the
+    /// [`Ready`](crate::Ready) that persists the vote.
     pub(super) fn handle_request_vote(&mut self, message: &Message) -> Result<()> {
         let verdict = (self.rules.grant_vote)(&VoteRequest {
             candidate: message.from,

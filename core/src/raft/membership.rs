@@ -11,15 +11,15 @@ impl<S: Storage> Raft<S> {
     /// Adds a voter; adding one twice changes nothing (TinyKV `addNode`).
     pub(crate) fn add_node(&mut self, id: u64) {
         let next = self.log.last_index() + 1;
-        if self.prs.add(id, next) && self.role == StateRole::Leader && id != self.id {
-            if let Some(progress) = self.prs.get_mut(id) {
-                progress.become_probe();
-                progress.next = next;
-            }
+        let probed = self.prs.add(id, next) && self.role == StateRole::Leader && id != self.id;
+        if let Some(progress) = self.prs.get_mut(id).filter(|_| probed) {
+            progress.become_probe();
+            progress.next = next;
         }
     }
 
-    /// Removes a voter (TinyKV `removeNode`). What waited for its acknowledgement may be committed now.
+    /// Removes a voter (TinyKV `removeNode`). What waited for its acknowledgement may be committed
+    /// now.
     pub(crate) fn remove_node(&mut self, id: u64) {
         if !self.prs.remove(id) {
             return;

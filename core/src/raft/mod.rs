@@ -91,7 +91,8 @@ pub struct Raft<S> {
 }
 
 impl<S: Storage> Raft<S> {
-    /// Starts or restarts a peer from its storage, as a follower without a leader (TinyKV `newRaft`).
+    /// Starts or restarts a peer from its storage, as a follower without a leader (TinyKV
+    /// `newRaft`).
     ///
     /// The members are `config.peers` if given, else those in the storage.
     ///
@@ -256,12 +257,13 @@ impl<S: Storage> Raft<S> {
 
     /// Handles one message, local or from a peer. Answers and requests go to the outbox.
     ///
-    /// Local messages (`MsgHup`, `MsgBeat`, `MsgPropose`, `MsgTransferLeader` from the peer itself) ignore the term.
+    /// Local messages (`MsgHup`, `MsgBeat`, `MsgPropose`, `MsgTransferLeader` from the peer itself)
+    /// ignore the term.
     ///
     /// # Errors
     /// [`Error::ProposalDropped`](crate::Error::ProposalDropped) for a proposal that goes nowhere,
-    /// [`Error::Malformed`](crate::Error::Malformed) for a message no correct peer sends, and storage errors. The state
-    /// stays sound in every case.
+    /// [`Error::Malformed`](crate::Error::Malformed) for a message no correct peer sends, and
+    /// storage errors. The state stays sound in every case.
     pub fn step(&mut self, message: Message) -> Result<()> {
         let kind = message_type(&message)?;
         let local = message.term == NONE || is_termless(kind);
@@ -359,7 +361,8 @@ impl<S: Storage> Raft<S> {
     }
 }
 
-/// The type of `message`, decoded strictly: an unknown number must not pass for `MsgHup`, which is 0.
+/// The type of `message`, decoded strictly: an unknown number must not pass for `MsgHup`, which is
+/// 0.
 pub(crate) fn message_type(message: &Message) -> Result<MessageType, Malformed> {
     let number = message.msg_type;
     MessageType::try_from(number).map_err(|_| Malformed::UnknownType(number))
@@ -394,8 +397,8 @@ fn is_from_leader(kind: MessageType) -> bool {
     matches!(kind, MsgAppend | MsgHeartbeat | MsgSnapshot)
 }
 
-/// Types that this peer understands. The others are ignored before their term is looked at: a pre-vote carries a term
-/// that its sender is not in.
+/// Types that this peer understands. The others are ignored before their term is looked at: a
+/// pre-vote carries a term that its sender is not in.
 fn is_handled(kind: MessageType) -> bool {
     use MessageType::{MsgReadIndexResp, MsgRequestPreVote, MsgRequestPreVoteResponse};
     !matches!(

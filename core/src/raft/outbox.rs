@@ -1,8 +1,9 @@
 //! What leaves the peer.
 //!
-//! A leader does not write an append for every proposal. What each follower is owed follows from its
-//! [`Progress`](crate::Progress), so the messages are made when they are taken: a burst of proposals costs one append
-//! per follower, and a commit index travels with the next entries if there are any.
+//! A leader does not write an append for every proposal. What each follower is owed follows from
+//! its [`Progress`](crate::Progress), so the messages are made when they are taken: a burst of
+//! proposals costs one append per follower, and a commit index travels with the next entries if
+//! there are any.
 
 use alloc::vec::Vec;
 use core::mem;
@@ -13,8 +14,8 @@ use crate::proto::eraftpb::{Message, MessageType};
 use crate::storage::Storage;
 
 impl<S: Storage> Raft<S> {
-    /// Puts a message into the outbox, from this peer and in its term. Proposals carry no term: they are not bound
-    /// to one.
+    /// Puts a message into the outbox, from this peer and in its term. Proposals carry no term:
+    /// they are not bound to one.
     pub(super) fn send(&mut self, mut message: Message) {
         if message.from == super::NONE {
             message.from = self.id;
@@ -78,7 +79,8 @@ impl<S: Storage> Raft<S> {
                 .slice(previous + 1, last + 1, self.max_size_per_msg)
             {
                 Ok(entries) => entries,
-                // Compacted between the two reads: the entries are gone, whatever their predecessor's term.
+                // Compacted between the two reads: the entries are gone, whatever their
+                // predecessor's term.
                 Err(StorageError::Compacted) => return self.send_snapshot(to),
                 Err(error) => return Err(error.into()),
             }

@@ -12,8 +12,8 @@ use crate::storage::Storage;
 /// Where a proposal went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Proposal {
-    /// Appended to this leader's log. It is committed if and only if the entry at `index` still has `term` when that
-    /// index is applied.
+    /// Appended to this leader's log. It is committed if and only if the entry at `index` still has
+    /// `term` when that index is applied.
     Appended {
         /// Term of the last entry proposed.
         term: u64,
@@ -72,8 +72,9 @@ impl<S: Storage> Raft<S> {
         })
     }
 
-    /// A membership change that arrives while another is pending becomes an empty entry, as in TinyKV and etcd: its
-    /// proposer may be another peer, and the other entries of the message must keep their places.
+    /// A membership change that arrives while another is pending becomes an empty entry, as in
+    /// TinyKV and etcd: its proposer may be another peer, and the other entries of the message
+    /// must keep their places.
     fn admit_conf_changes(&mut self, entries: &mut [Entry]) {
         for (entry, index) in entries.iter_mut().zip(self.log.last_index() + 1..) {
             if entry.entry_type == i32::from(EntryType::EntryNormal) {
@@ -97,7 +98,8 @@ impl<S: Storage> Raft<S> {
         self.maybe_commit();
     }
 
-    /// Commits what a quorum holds, if the rule allows it. Followers learn of it with the next append.
+    /// Commits what a quorum holds, if the rule allows it. Followers learn of it with the next
+    /// append.
     pub(super) fn maybe_commit(&mut self) -> bool {
         let before = self.log.committed();
         let quorum_index = self.prs.quorum_index(&self.rules);
@@ -175,8 +177,9 @@ impl<S: Storage> Raft<S> {
         Ok(())
     }
 
-    /// Where the follower's log may agree at the latest. If it says which term it has at its hint, the leader skips its
-    /// own entries of later terms, so that each round settles a whole term.
+    /// Where the follower's log may agree at the latest. If it says which term it has at its hint,
+    /// the leader skips its own entries of later terms, so that each round settles a whole
+    /// term.
     fn rejection_hint(&self, message: &Message) -> u64 {
         if message.log_term == 0 {
             message.reject_hint
@@ -203,7 +206,8 @@ impl<S: Storage> Raft<S> {
         }
     }
 
-    /// A follower's side of a heartbeat. The commit index is cut to the log: a heartbeat proves nothing about it.
+    /// A follower's side of a heartbeat. The commit index is cut to the log: a heartbeat proves
+    /// nothing about it.
     pub(crate) fn handle_heartbeat(&mut self, message: Message) {
         self.log.commit_to(message.commit);
         self.send(Message {
@@ -215,8 +219,8 @@ impl<S: Storage> Raft<S> {
         });
     }
 
-    /// The follower is alive: if it lags, or the leader does not know where it stands, an append is owed. It may be
-    /// empty, to find out whether earlier ones were lost.
+    /// The follower is alive: if it lags, or the leader does not know where it stands, an append is
+    /// owed. It may be empty, to find out whether earlier ones were lost.
     pub(super) fn handle_heartbeat_response(&mut self, from: u64) {
         let last = self.log.last_index();
         if let Some(progress) = self.prs.get_mut(from) {
@@ -245,7 +249,8 @@ impl<S: Storage> Raft<S> {
     }
 }
 
-/// Entries follow `message.index` without a gap, and their terms run from `log_term` up to the message's.
+/// Entries follow `message.index` without a gap, and their terms run from `log_term` up to the
+/// message's.
 fn check_entries(message: &Message) -> Result<(), Malformed> {
     if message
         .index

@@ -9,7 +9,8 @@ use crate::proto::eraftpb::{Entry, Message, MessageType};
 use crate::storage::Storage;
 
 impl<S: Storage> Raft<S> {
-    /// Enters `term`, forgetting everything that belonged to the role before. The vote survives within a term.
+    /// Enters `term`, forgetting everything that belonged to the role before. The vote survives
+    /// within a term.
     fn reset(&mut self, term: u64) {
         self.vote = (self.rules.vote_in_term)(self.term, term, self.vote);
         self.term = term;
@@ -58,8 +59,8 @@ impl<S: Storage> Raft<S> {
         }
     }
 
-    /// Leads its term, and appends an empty entry to it: older entries commit only through an entry of the own term
-    /// (5.4.2), and reads need to know what is committed (8).
+    /// Leads its term, and appends an empty entry to it: older entries commit only through an entry
+    /// of the own term (5.4.2), and reads need to know what is committed (8).
     pub(crate) fn become_leader(&mut self) {
         debug_assert_ne!(
             self.role,

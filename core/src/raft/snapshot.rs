@@ -16,8 +16,9 @@ pub enum SnapshotStatus {
 }
 
 impl<S: Storage> Raft<S> {
-    /// Sends `to` the newest snapshot in place of entries that are gone. If there is none yet, the next heartbeat's
-    /// answer asks again. Returns whether more is owed: never, while a snapshot is on its way.
+    /// Sends `to` the newest snapshot in place of entries that are gone. If there is none yet, the
+    /// next heartbeat's answer asks again. Returns whether more is owed: never, while a
+    /// snapshot is on its way.
     pub(super) fn send_snapshot(&mut self, to: u64) -> Result<bool> {
         let snapshot = match self.log.snapshot() {
             Ok(snapshot) => Some(snapshot),
@@ -58,7 +59,8 @@ impl<S: Storage> Raft<S> {
         Ok(())
     }
 
-    /// Replaces the log and the members by the snapshot's, unless it brings nothing new or does not concern this peer.
+    /// Replaces the log and the members by the snapshot's, unless it brings nothing new or does not
+    /// concern this peer.
     fn restore(&mut self, snapshot: Snapshot) -> Result<()> {
         let metadata = snapshot
             .metadata

@@ -20,8 +20,9 @@ impl<S: Storage> Raft<S> {
         }
     }
 
-    /// Hands over to `to`: at once if its log is complete, else after it has caught up. Until then, and for one election
-    /// time-out at most, proposals are refused. A later request replaces an earlier one; a request for oneself ends it.
+    /// Hands over to `to`: at once if its log is complete, else after it has caught up. Until then,
+    /// and for one election time-out at most, proposals are refused. A later request replaces
+    /// an earlier one; a request for oneself ends it.
     pub(super) fn handle_transfer_leader(&mut self, to: u64) {
         if !self.prs.contains(to) || self.transferee == Some(to) {
             return;
@@ -38,7 +39,8 @@ impl<S: Storage> Raft<S> {
         self.continue_transfer(to);
     }
 
-    /// `from` acknowledged something: if it is the successor and has everything now, its turn has come.
+    /// `from` acknowledged something: if it is the successor and has everything now, its turn has
+    /// come.
     pub(super) fn continue_transfer(&mut self, from: u64) {
         let complete = self
             .prs

@@ -97,11 +97,12 @@ impl MemStorage {
         Ok(())
     }
 
-    /// Makes a snapshot at `index` of the state `data`, with new members if given. The log stays as it is.
+    /// Makes a snapshot at `index` of the state `data`, with new members if given. The log stays as
+    /// it is.
     ///
     /// # Errors
-    /// [`StorageError::SnapshotOutOfDate`] if the one already there is as new, [`StorageError::Unavailable`] beyond
-    /// the log.
+    /// [`StorageError::SnapshotOutOfDate`] if the one already there is as new,
+    /// [`StorageError::Unavailable`] beyond the log.
     pub fn create_snapshot(
         &mut self,
         index: u64,
@@ -121,10 +122,12 @@ impl MemStorage {
         Ok(&self.snapshot)
     }
 
-    /// Drops the log up to and including `index`. The caller has a snapshot or does not need the entries.
+    /// Drops the log up to and including `index`. The caller has a snapshot or does not need the
+    /// entries.
     ///
     /// # Errors
-    /// [`StorageError::Compacted`] if that is done already, [`StorageError::Unavailable`] beyond the log.
+    /// [`StorageError::Compacted`] if that is done already, [`StorageError::Unavailable`] beyond
+    /// the log.
     pub fn compact(&mut self, index: u64) -> Result<(), StorageError> {
         let position = self.position(index)?;
         self.truncated = EntryId::new(self.entries[position].term, index);
@@ -132,8 +135,8 @@ impl MemStorage {
         Ok(())
     }
 
-    /// Appends entries, replacing what stands at their indices and after. Entries that are already folded into a
-    /// snapshot are skipped.
+    /// Appends entries, replacing what stands at their indices and after. Entries that are already
+    /// folded into a snapshot are skipped.
     ///
     /// # Errors
     /// [`StorageError::Gap`] if they do not connect to the log; nothing changes.

@@ -22,7 +22,8 @@ pub struct RaftState {
 
 /// The durable log and state of one peer (TinyKV's `Storage`).
 ///
-/// The log is contiguous: entries `first_index()..=last_index()`, and the term of `first_index() - 1` is still known.
+/// The log is contiguous: entries `first_index()..=last_index()`, and the term of `first_index() -
+/// 1` is still known.
 pub trait Storage {
     /// Term, vote, commit index and members as of the last write.
     ///
@@ -30,10 +31,12 @@ pub trait Storage {
     /// Whatever keeps the storage from reading them; the peer does not start.
     fn initial_state(&self) -> Result<RaftState, StorageError>;
 
-    /// Entries `low..high` in order, as many as fit in `max_size` bytes of encoding but at least one.
+    /// Entries `low..high` in order, as many as fit in `max_size` bytes of encoding but at least
+    /// one.
     ///
     /// # Errors
-    /// [`StorageError::Compacted`] below the first index, [`StorageError::Unavailable`] beyond the last.
+    /// [`StorageError::Compacted`] below the first index, [`StorageError::Unavailable`] beyond the
+    /// last.
     fn entries(&self, low: u64, high: u64, max_size: u64) -> Result<Vec<Entry>, StorageError>;
 
     /// Term of the entry at `index`, for `first_index() - 1..=last_index()`.
@@ -57,11 +60,13 @@ pub trait Storage {
     /// The latest snapshot.
     ///
     /// # Errors
-    /// [`StorageError::SnapshotTemporarilyUnavailable`] while it is being made: the core asks again later.
+    /// [`StorageError::SnapshotTemporarilyUnavailable`] while it is being made: the core asks again
+    /// later.
     fn snapshot(&self) -> Result<Snapshot, StorageError>;
 }
 
-/// Keeps the longest prefix of `entries` that encodes to at most `max_size` bytes, but at least one entry.
+/// Keeps the longest prefix of `entries` that encodes to at most `max_size` bytes, but at least one
+/// entry.
 pub fn limit_size(entries: &mut Vec<Entry>, max_size: u64) {
     entries.truncate(count_within(entries, max_size));
 }

@@ -2,7 +2,8 @@
 
 use alloc::collections::VecDeque;
 
-/// Last indices of the appends in flight to one follower, oldest first. Grows with use, never ahead of it.
+/// Last indices of the appends in flight to one follower, oldest first. Grows with use, never ahead
+/// of it.
 #[derive(Clone, Debug)]
 pub struct Inflights {
     last_indices: VecDeque<u64>,

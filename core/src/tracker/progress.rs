@@ -28,7 +28,8 @@ pub struct Progress {
     pub pending_snapshot: u64,
     /// Appends in flight, in [`ProgressState::Replicate`].
     pub inflights: Inflights,
-    /// An append is owed even if it carries nothing: to find out where the logs agree, or whether appends were lost.
+    /// An append is owed even if it carries nothing: to find out where the logs agree, or whether
+    /// appends were lost.
     pub(crate) append_due: bool,
     /// The commit index that the peer will know once it has handled everything sent.
     pub(crate) sent_commit: u64,
@@ -66,7 +67,8 @@ impl Progress {
         self.inflights.reset();
     }
 
-    /// Looks for the point where the logs agree, starting after what is known or was just sent as a snapshot.
+    /// Looks for the point where the logs agree, starting after what is known or was just sent as a
+    /// snapshot.
     pub(crate) fn become_probe(&mut self) {
         let after_snapshot = match self.state {
             ProgressState::Snapshot => self.pending_snapshot + 1,
@@ -102,8 +104,8 @@ impl Progress {
         news
     }
 
-    /// The peer rejected an append after `rejected`, and may agree up to `hint`. Returns whether that is news; then the
-    /// peer is probed from there.
+    /// The peer rejected an append after `rejected`, and may agree up to `hint`. Returns whether
+    /// that is news; then the peer is probed from there.
     pub(crate) fn reject(&mut self, rejected: u64, hint: u64, rules: &Rules) -> bool {
         let (matched, next) = (self.matched, self.next);
         let pipelined = match self.state {
@@ -163,15 +165,16 @@ impl Progress {
         }
     }
 
-    /// The peer acknowledged an append or a snapshot up to `index`; `first` is the first entry the leader still has.
+    /// The peer acknowledged an append or a snapshot up to `index`; `first` is the first entry the
+    /// leader still has.
     pub(crate) fn on_acknowledged(&mut self, index: u64, news: bool, first: u64) {
         match self.state {
-            // Any answer to a probe settles where the logs agree, even one that repeats what was known.
+            // Any answer to a probe settles where the logs agree, even one that repeats what was
+            // known.
             ProgressState::Probe if news || index == self.matched => self.become_replicate(),
-            ProgressState::Probe => {}
             // Any snapshot will do that lets replication go on, whoever sent it.
             ProgressState::Snapshot if self.matched + 1 >= first => self.become_replicate(),
-            ProgressState::Snapshot => {}
+            ProgressState::Probe | ProgressState::Snapshot => {}
             ProgressState::Replicate => self.inflights.free_to(index),
         }
     }
@@ -193,8 +196,8 @@ impl Progress {
         }
     }
 
-    /// The transport reports how a snapshot's transfer ended. Either way the next heartbeat's answer sets off a probe:
-    /// after the snapshot if it arrived, from what is known if not.
+    /// The transport reports how a snapshot's transfer ended. Either way the next heartbeat's
+    /// answer sets off a probe: after the snapshot if it arrived, from what is known if not.
     pub(crate) fn on_snapshot_status(&mut self, arrived: bool) {
         if self.state == ProgressState::Snapshot {
             if !arrived {
@@ -213,8 +216,8 @@ impl Progress {
         self.append_due = false;
     }
 
-    /// Called once every election time-out: a snapshot that has been on its way for a whole one is taken for lost, in
-    /// case nobody reports its fate.
+    /// Called once every election time-out: a snapshot that has been on its way for a whole one is
+    /// taken for lost, in case nobody reports its fate.
     pub(crate) fn give_up_snapshot(&mut self) {
         if self.state != ProgressState::Snapshot {
             return;
