@@ -113,10 +113,7 @@ mod tests {
         use ConfigError::*;
         assert_eq!(refused(|c| c.id = 0), ZeroId);
         assert_eq!(refused(|c| c.heartbeat_tick = 0), ZeroHeartbeat);
-        assert_eq!(
-            refused(|c| c.heartbeat_tick = 10),
-            ElectionNotAboveHeartbeat
-        );
+        assert_eq!(refused(|c| c.heartbeat_tick = 10), ElectionNotAboveHeartbeat);
         assert_eq!(refused(|c| c.election_tick = u32::MAX), ElectionTooLarge);
         assert_eq!(refused(|c| c.max_inflight_msgs = 0), ZeroInflight);
         assert_eq!(refused(|c| c.peers = [1, 0].to_vec()), ZeroPeer);

@@ -23,9 +23,7 @@ pub fn role(role: StateRole) -> &'static str {
 /// outside the schema.
 pub fn message_name(message: &Message) -> &'static str {
     let kind = MessageType::try_from(message.msg_type);
-    kind.map_or("Unknown", |kind| {
-        kind.as_str_name().trim_start_matches("Msg")
-    })
+    kind.map_or("Unknown", |kind| kind.as_str_name().trim_start_matches("Msg"))
 }
 
 /// The whole message on one line.
@@ -61,11 +59,7 @@ fn write_message(line: &mut String, m: &Message) -> fmt::Result {
         }
         Ok(MessageType::MsgHeartbeat) => write!(line, " commit={}", m.commit),
         Ok(MessageType::MsgSnapshot) => {
-            let id = m
-                .snapshot
-                .as_ref()
-                .map(EntryId::of_snapshot)
-                .unwrap_or_default();
+            let id = m.snapshot.as_ref().map(EntryId::of_snapshot).unwrap_or_default();
             write!(line, " last={id}")
         }
         Ok(MessageType::MsgPropose) => write!(line, " entries={}", m.entries.len()),
@@ -111,24 +105,13 @@ mod tests {
             ..Message::default()
         };
         assert_eq!(message(&m), "n1@3 → n2 Append base=4@2 [5@3 6@3] commit=4");
-        let long = Message {
-            entries: (5..25).map(|i| entry(3, i)).collect(),
-            ..m
-        };
-        assert_eq!(
-            message(&long),
-            "n1@3 → n2 Append base=4@2 [5@3 6@3 7@3 8@3 … 24@3] commit=4"
-        );
+        let long = Message { entries: (5..25).map(|i| entry(3, i)).collect(), ..m };
+        assert_eq!(message(&long), "n1@3 → n2 Append base=4@2 [5@3 6@3 7@3 8@3 … 24@3] commit=4");
     }
 
     #[test]
     fn an_unknown_type_is_named_so() {
-        let m = Message {
-            msg_type: 99,
-            from: 1,
-            to: 2,
-            ..Message::default()
-        };
+        let m = Message { msg_type: 99, from: 1, to: 2, ..Message::default() };
         assert_eq!(message(&m), "n1 → n2 Unknown");
     }
 }

@@ -29,10 +29,7 @@ impl EntryId {
 
     /// The last entry that `snapshot` contains; all zero without metadata.
     pub fn of_snapshot(snapshot: &Snapshot) -> Self {
-        snapshot
-            .metadata
-            .as_ref()
-            .map_or(Self::default(), |m| Self::new(m.term, m.index))
+        snapshot.metadata.as_ref().map_or(Self::default(), |m| Self::new(m.term, m.index))
     }
 }
 

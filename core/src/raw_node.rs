@@ -144,13 +144,7 @@ impl<S: Storage> RawNode<S> {
     /// # Errors
     /// [`Error::ProposalDropped`] with the reason; the command has no effect.
     pub fn propose(&mut self, data: impl Into<Bytes>) -> Result<Proposal> {
-        self.raft.propose(
-            [Entry {
-                data: data.into(),
-                ..Entry::default()
-            }]
-            .to_vec(),
-        )
+        self.raft.propose([Entry { data: data.into(), ..Entry::default() }].to_vec())
     }
 
     /// Proposes a membership change, a `ConfChange` or a `ConfChangeV2`. It takes effect when the
@@ -168,9 +162,7 @@ impl<S: Storage> RawNode<S> {
         let raft = &self.raft;
         let pending = raft.pending_conf_index;
         if raft.role == StateRole::Leader && pending > raft.log.applied() {
-            return Err(Error::ProposalDropped(DropReason::PendingConfChange(
-                pending,
-            )));
+            return Err(Error::ProposalDropped(DropReason::PendingConfChange(pending)));
         }
         self.raft.propose([change.into()].to_vec())
     }
@@ -216,8 +208,7 @@ impl<S: Storage> RawNode<S> {
     /// # Errors
     /// None at present; the request is a message.
     pub fn transfer_leader(&mut self, transferee: u64) -> Result<()> {
-        self.raft
-            .step(local(MessageType::MsgTransferLeader, transferee))
+        self.raft.step(local(MessageType::MsgTransferLeader, transferee))
     }
 
     /// The transport could not reach peer `id`.
@@ -263,9 +254,7 @@ impl<S: Storage> RawNode<S> {
         self.offers.push_back(Offer {
             number: self.last_number,
             last_entry: entries.last().map(EntryId::of),
-            snapshot_index: snapshot
-                .as_ref()
-                .map(|snapshot| EntryId::of_snapshot(snapshot).index),
+            snapshot_index: snapshot.as_ref().map(|snapshot| EntryId::of_snapshot(snapshot).index),
             hard_state,
             committed_index: committed_entries.last().map(|entry| entry.index),
         });
@@ -299,16 +288,9 @@ impl<S: Storage> RawNode<S> {
 
     /// `ready`, and every one before it, is persisted, sent and applied. A `Ready` may be advanced
     /// once; what was taken out of its fields does not matter.
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "a Ready is used up by advancing it"
-    )]
+    #[expect(clippy::needless_pass_by_value, reason = "a Ready is used up by advancing it")]
     pub fn advance(&mut self, ready: Ready) {
-        while self
-            .offers
-            .front()
-            .is_some_and(|offer| offer.number <= ready.number)
-        {
+        while self.offers.front().is_some_and(|offer| offer.number <= ready.number) {
             let Some(offer) = self.offers.pop_front() else {
                 break;
             };
@@ -335,9 +317,7 @@ impl<S: Storage> RawNode<S> {
             applied: raft.log.applied(),
             stabled: raft.log.stabled(),
             last_index: raft.log.last_index(),
-            progress: progress
-                .map(|(id, progress)| (id, progress.clone()))
-                .collect(),
+            progress: progress.map(|(id, progress)| (id, progress.clone())).collect(),
             transferee: raft.transferee,
         }
     }

@@ -182,10 +182,7 @@ pub fn grant_vote(request: &VoteRequest) -> VoteVerdict {
     if log_is_up_to_date(request.candidate_last, request.own_last) {
         VoteVerdict::Grant
     } else {
-        VoteVerdict::LogBehind {
-            theirs: request.candidate_last,
-            own: request.own_last,
-        }
+        VoteVerdict::LogBehind { theirs: request.candidate_last, own: request.own_last }
     }
 }
 
@@ -270,13 +267,7 @@ pub fn leader_commit(question: &CommitQuestion) -> u64 {
 /// Step back to where the logs may agree (5.3). None if the rejection is old news: an answer to an
 /// append that was sent before the one now in doubt, or below what is known to match.
 pub fn next_after_rejection(rejection: &Rejection) -> Option<u64> {
-    let Rejection {
-        rejected,
-        hint,
-        matched,
-        next,
-        pipelined,
-    } = *rejection;
+    let Rejection { rejected, hint, matched, next, pipelined } = *rejection;
     if pipelined {
         // Later appends are under way: only what is known to match is sure.
         return (rejected > matched).then_some(matched + 1);
@@ -307,13 +298,8 @@ mod tests {
     }
 
     fn vote(voted_for: u64, leader: u64, theirs: EntryId, own: EntryId) -> VoteVerdict {
-        let request = VoteRequest {
-            candidate: 2,
-            candidate_last: theirs,
-            voted_for,
-            leader,
-            own_last: own,
-        };
+        let request =
+            VoteRequest { candidate: 2, candidate_last: theirs, voted_for, leader, own_last: own };
         grant_vote(&request)
     }
 
@@ -342,11 +328,7 @@ mod tests {
             (id(2, 3), id(2, 3), true),
             (id(2, 2), id(2, 3), false),
         ] {
-            assert_eq!(
-                vote(0, 0, theirs, own) == VoteVerdict::Grant,
-                granted,
-                "{theirs} {own}"
-            );
+            assert_eq!(vote(0, 0, theirs, own) == VoteVerdict::Grant, granted, "{theirs} {own}");
         }
     }
 
@@ -359,70 +341,26 @@ mod tests {
 
     #[test]
     fn only_entries_of_the_own_term_commit_by_counting() {
-        let question = CommitQuestion {
-            committed: 1,
-            quorum_index: 3,
-            quorum_term: Some(2),
-            term: 4,
-        };
+        let question =
+            CommitQuestion { committed: 1, quorum_index: 3, quorum_term: Some(2), term: 4 };
         assert_eq!(leader_commit(&question), 1);
+        assert_eq!(leader_commit(&CommitQuestion { quorum_term: Some(4), ..question }), 3);
         assert_eq!(
-            leader_commit(&CommitQuestion {
-                quorum_term: Some(4),
-                ..question
-            }),
-            3
-        );
-        assert_eq!(
-            leader_commit(&CommitQuestion {
-                quorum_term: Some(4),
-                committed: 5,
-                ..question
-            }),
+            leader_commit(&CommitQuestion { quorum_term: Some(4), committed: 5, ..question }),
             5
         );
-        assert_eq!(
-            leader_commit(&CommitQuestion {
-                quorum_term: None,
-                ..question
-            }),
-            1
-        );
+        assert_eq!(leader_commit(&CommitQuestion { quorum_term: None, ..question }), 1);
     }
 
     #[test]
     fn an_old_rejection_moves_nothing() {
-        let probe = Rejection {
-            rejected: 9,
-            hint: 4,
-            matched: 2,
-            next: 10,
-            pipelined: false,
-        };
+        let probe = Rejection { rejected: 9, hint: 4, matched: 2, next: 10, pipelined: false };
         assert_eq!(next_after_rejection(&probe), Some(5));
-        assert_eq!(
-            next_after_rejection(&Rejection {
-                rejected: 8,
-                ..probe
-            }),
-            None
-        );
-        assert_eq!(
-            next_after_rejection(&Rejection { hint: 0, ..probe }),
-            Some(3)
-        );
-        let pipelined = Rejection {
-            pipelined: true,
-            ..probe
-        };
+        assert_eq!(next_after_rejection(&Rejection { rejected: 8, ..probe }), None);
+        assert_eq!(next_after_rejection(&Rejection { hint: 0, ..probe }), Some(3));
+        let pipelined = Rejection { pipelined: true, ..probe };
         assert_eq!(next_after_rejection(&pipelined), Some(3));
-        assert_eq!(
-            next_after_rejection(&Rejection {
-                rejected: 2,
-                ..pipelined
-            }),
-            None
-        );
+        assert_eq!(next_after_rejection(&Rejection { rejected: 2, ..pipelined }), None);
         assert_eq!(next_after_rejection(&Rejection { next: 0, ..probe }), None);
     }
 

@@ -46,13 +46,7 @@ impl<S: Storage> RaftLog<S> {
         if first == 0 || last < truncated || last == u64::MAX {
             let (min, max) = (truncated, u64::MAX - 1);
             let what = "last index";
-            return Err(StorageError::Inconsistent {
-                what,
-                value: last,
-                min,
-                max,
-            }
-            .into());
+            return Err(StorageError::Inconsistent { what, value: last, min, max }.into());
         }
         Ok(Self {
             storage,
@@ -198,10 +192,7 @@ impl<S: Storage> RaftLog<S> {
     /// # Errors
     /// [`StorageError::SnapshotTemporarilyUnavailable`] while the storage makes one.
     pub fn snapshot(&self) -> Result<Snapshot, StorageError> {
-        self.unstable
-            .snapshot()
-            .cloned()
-            .map_or_else(|| self.storage.snapshot(), Ok)
+        self.unstable.snapshot().cloned().map_or_else(|| self.storage.snapshot(), Ok)
     }
 
     /// A leader's append of entries that continue the log. Returns the new last index.
@@ -243,11 +234,7 @@ impl<S: Storage> RaftLog<S> {
             );
             self.unstable.truncate_and_append(entries.split_off(known));
         }
-        self.commit_to((rules.follower_commit)(
-            self.committed,
-            leader_commit,
-            last_new,
-        ));
+        self.commit_to((rules.follower_commit)(self.committed, leader_commit, last_new));
         Ok(Some(last_new))
     }
 
@@ -351,11 +338,7 @@ impl<S: Storage> RaftLog<S> {
 
     /// Everything up to `index` was handed out for application.
     pub(crate) fn applying_to(&mut self, index: u64) {
-        debug_assert!(
-            index <= self.committed,
-            "applying {index} > committed {}",
-            self.committed
-        );
+        debug_assert!(index <= self.committed, "applying {index} > committed {}", self.committed);
         self.applying = self.applying.max(index);
     }
 }

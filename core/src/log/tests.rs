@@ -4,9 +4,5 @@ use super::*;
 
 /// An entry without data.
 pub(crate) fn entry(term: u64, index: u64) -> Entry {
-    Entry {
-        term,
-        index,
-        ..Entry::default()
-    }
+    Entry { term, index, ..Entry::default() }
 }

@@ -57,10 +57,7 @@ impl Unstable {
     pub(crate) fn term(&self, index: u64) -> Option<u64> {
         match self.position(index) {
             Some(position) => self.entries.get(position).map(|entry| entry.term),
-            None => self
-                .snapshot_id()
-                .filter(|id| id.index == index)
-                .map(|id| id.term),
+            None => self.snapshot_id().filter(|id| id.index == index).map(|id| id.term),
         }
     }
 
@@ -98,11 +95,7 @@ impl Unstable {
         let Some(position) = self.position(id.index) else {
             return;
         };
-        if self
-            .entries
-            .get(position)
-            .is_some_and(|entry| entry.term == id.term)
-        {
+        if self.entries.get(position).is_some_and(|entry| entry.term == id.term) {
             self.entries.drain(..=position);
             self.offset = id.index + 1;
             self.offered = self.offered.max(self.offset);
@@ -140,11 +133,7 @@ impl Unstable {
         let Some(first) = entries.first().map(|entry| entry.index) else {
             return;
         };
-        debug_assert!(
-            first <= self.last_index() + 1,
-            "gap: {} then {first}",
-            self.last_index()
-        );
+        debug_assert!(first <= self.last_index() + 1, "gap: {} then {first}", self.last_index());
         if first <= self.offset {
             self.offset = first;
             self.entries = entries;
@@ -170,15 +159,8 @@ mod tests {
     }
 
     fn snapshot(term: u64, index: u64) -> Snapshot {
-        let metadata = SnapshotMetadata {
-            term,
-            index,
-            conf_state: None,
-        };
-        Snapshot {
-            metadata: Some(metadata),
-            ..Snapshot::default()
-        }
+        let metadata = SnapshotMetadata { term, index, conf_state: None };
+        Snapshot { metadata: Some(metadata), ..Snapshot::default() }
     }
 
     #[test]
@@ -216,10 +198,7 @@ mod tests {
         let mut log = unstable(&[1, 1], 5);
         log.offer_all();
         log.restore(snapshot(3, 9));
-        assert_eq!(
-            (log.offset(), log.last_index(), log.term(9)),
-            (10, 9, Some(3))
-        );
+        assert_eq!((log.offset(), log.last_index(), log.term(9)), (10, 9, Some(3)));
         assert_eq!(log.term(8), None);
         assert!(log.unoffered_snapshot().is_some());
         log.offer_all();

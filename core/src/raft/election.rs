@@ -27,9 +27,7 @@ impl<S: Storage> Raft<S> {
             return Ok(false);
         }
         let entries = self.log.slice(low, high, u64::MAX)?;
-        Ok(entries
-            .iter()
-            .any(|entry| entry.entry_type != i32::from(EntryType::EntryNormal)))
+        Ok(entries.iter().any(|entry| entry.entry_type != i32::from(EntryType::EntryNormal)))
     }
 
     fn campaign(&mut self) -> Result<()> {

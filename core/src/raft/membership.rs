@@ -87,15 +87,8 @@ pub(crate) fn simple_change(
 
 impl From<ConfChange> for ConfChangeV2 {
     fn from(change: ConfChange) -> Self {
-        let single = ConfChangeSingle {
-            change_type: change.change_type,
-            node_id: change.node_id,
-        };
-        Self {
-            transition: 0,
-            changes: [single].to_vec(),
-            context: change.context,
-        }
+        let single = ConfChangeSingle { change_type: change.change_type, node_id: change.node_id };
+        Self { transition: 0, changes: [single].to_vec(), context: change.context }
     }
 }
 
@@ -103,11 +96,7 @@ impl From<ConfChange> for Entry {
     /// An entry that proposes the change, in the form that TinyKV and every older peer understand.
     fn from(change: ConfChange) -> Self {
         let data = prost::Message::encode_to_vec(&change).into();
-        Self {
-            entry_type: EntryType::EntryConfChange.into(),
-            data,
-            ..Self::default()
-        }
+        Self { entry_type: EntryType::EntryConfChange.into(), data, ..Self::default() }
     }
 }
 
@@ -115,11 +104,7 @@ impl From<ConfChangeV2> for Entry {
     /// An entry that proposes the change.
     fn from(change: ConfChangeV2) -> Self {
         let data = prost::Message::encode_to_vec(&change).into();
-        Self {
-            entry_type: EntryType::EntryConfChangeV2.into(),
-            data,
-            ..Self::default()
-        }
+        Self { entry_type: EntryType::EntryConfChangeV2.into(), data, ..Self::default() }
     }
 }
 

@@ -100,10 +100,7 @@ impl<S: Storage> Raft<S> {
     /// A configuration that cannot work, or a storage that cannot be read or contradicts itself.
     pub fn new(config: &Config, storage: S) -> Result<Self> {
         config.validate()?;
-        let RaftState {
-            hard_state,
-            conf_state,
-        } = storage.initial_state()?;
+        let RaftState { hard_state, conf_state } = storage.initial_state()?;
         let mut raft = Self {
             id: config.id,
             term: hard_state.term,
@@ -131,10 +128,7 @@ impl<S: Storage> Raft<S> {
         if config.peers.is_empty() {
             raft.set_members(&conf_state)?;
         } else {
-            raft.set_members(&ConfState {
-                voters: config.peers.clone(),
-                ..Default::default()
-            })?;
+            raft.set_members(&ConfState { voters: config.peers.clone(), ..Default::default() })?;
         }
         raft.become_follower(raft.term, NONE);
         Ok(raft)
@@ -145,13 +139,7 @@ impl<S: Storage> Raft<S> {
         // An empty hard state beside a snapshot is a peer that has not written one yet.
         if commit != 0 && !(min..=max).contains(&commit) {
             let what = "commit index";
-            return Err(StorageError::Inconsistent {
-                what,
-                value: commit,
-                min,
-                max,
-            }
-            .into());
+            return Err(StorageError::Inconsistent { what, value: commit, min, max }.into());
         }
         self.log.commit_to(commit);
         Ok(())
@@ -161,13 +149,7 @@ impl<S: Storage> Raft<S> {
         let (min, max) = (self.log.applied(), self.log.committed());
         if applied != 0 && !(min..=max).contains(&applied) {
             let what = "applied index";
-            return Err(StorageError::Inconsistent {
-                what,
-                value: applied,
-                min,
-                max,
-            }
-            .into());
+            return Err(StorageError::Inconsistent { what, value: applied, min, max }.into());
         }
         self.log.applied_to(applied);
         Ok(())
@@ -235,19 +217,12 @@ impl<S: Storage> Raft<S> {
 
     /// What the peer must have on disk before it sends anything.
     pub fn hard_state(&self) -> HardState {
-        HardState {
-            term: self.term,
-            vote: self.vote,
-            commit: self.log.committed(),
-        }
+        HardState { term: self.term, vote: self.vote, commit: self.log.committed() }
     }
 
     /// What the peer knows that it may forget in a crash.
     pub fn soft_state(&self) -> SoftState {
-        SoftState {
-            leader: self.leader,
-            role: self.role,
-        }
+        SoftState { leader: self.leader, role: self.role }
     }
 
     /// Whether the peer may become leader: it is a member, and no snapshot waits to be persisted.
@@ -275,11 +250,7 @@ impl<S: Storage> Raft<S> {
                 TermVerdict::Stale => return Ok(()),
                 TermVerdict::Current => {}
                 TermVerdict::StepDown => {
-                    let leader = if is_from_leader(kind) {
-                        message.from
-                    } else {
-                        NONE
-                    };
+                    let leader = if is_from_leader(kind) { message.from } else { NONE };
                     self.become_follower(message.term, leader);
                 }
             }
@@ -371,10 +342,7 @@ pub(crate) fn message_type(message: &Message) -> Result<MessageType, Malformed> 
 /// Types that only a peer's own application may use.
 pub(crate) fn is_local(kind: MessageType) -> bool {
     use MessageType::{MsgBeat, MsgCheckQuorum, MsgHup, MsgSnapStatus, MsgUnreachable};
-    matches!(
-        kind,
-        MsgHup | MsgBeat | MsgUnreachable | MsgSnapStatus | MsgCheckQuorum
-    )
+    matches!(kind, MsgHup | MsgBeat | MsgUnreachable | MsgSnapStatus | MsgCheckQuorum)
 }
 
 /// Types whose term means nothing.
@@ -385,10 +353,7 @@ pub(crate) fn is_termless(kind: MessageType) -> bool {
 /// Answers, which only members may give.
 pub(crate) fn is_response(kind: MessageType) -> bool {
     use MessageType::{MsgAppendResponse, MsgHeartbeatResponse, MsgRequestVoteResponse};
-    matches!(
-        kind,
-        MsgAppendResponse | MsgHeartbeatResponse | MsgRequestVoteResponse
-    )
+    matches!(kind, MsgAppendResponse | MsgHeartbeatResponse | MsgRequestVoteResponse)
 }
 
 /// Types that only the leader of a term sends.
@@ -401,8 +366,5 @@ fn is_from_leader(kind: MessageType) -> bool {
 /// pre-vote carries a term that its sender is not in.
 fn is_handled(kind: MessageType) -> bool {
     use MessageType::{MsgReadIndexResp, MsgRequestPreVote, MsgRequestPreVoteResponse};
-    !matches!(
-        kind,
-        MsgReadIndexResp | MsgRequestPreVote | MsgRequestPreVoteResponse
-    )
+    !matches!(kind, MsgReadIndexResp | MsgRequestPreVote | MsgRequestPreVoteResponse)
 }

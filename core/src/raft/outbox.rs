@@ -34,10 +34,7 @@ impl<S: Storage> Raft<S> {
     fn owes_append(&self) -> bool {
         let (last, committed) = (self.log.last_index(), self.log.committed());
         self.role == StateRole::Leader
-            && self
-                .prs
-                .iter()
-                .any(|(id, pr)| id != self.id && pr.wants_append(last, committed))
+            && self.prs.iter().any(|(id, pr)| id != self.id && pr.wants_append(last, committed))
     }
 
     /// Empties the outbox (TinyKV's test helper `readMessages`).
@@ -74,10 +71,7 @@ impl<S: Storage> Raft<S> {
             Err(error) => return Err(error.into()),
         };
         let entries = if progress.may_send_entries() {
-            match self
-                .log
-                .slice(previous + 1, last + 1, self.max_size_per_msg)
-            {
+            match self.log.slice(previous + 1, last + 1, self.max_size_per_msg) {
                 Ok(entries) => entries,
                 // Compacted between the two reads: the entries are gone, whatever their
                 // predecessor's term.

@@ -44,12 +44,7 @@ impl<S: Storage> Raft<S> {
     fn forward_proposal(&mut self, entries: Vec<Entry>) -> Proposal {
         let leader = self.leader;
         let msg_type = MessageType::MsgPropose.into();
-        self.send(Message {
-            msg_type,
-            to: leader,
-            entries,
-            ..Message::default()
-        });
+        self.send(Message { msg_type, to: leader, entries, ..Message::default() });
         Proposal::Forwarded { leader }
     }
 
@@ -66,10 +61,7 @@ impl<S: Storage> Raft<S> {
         }
         self.admit_conf_changes(&mut entries);
         self.append_own(entries);
-        Ok(Proposal::Appended {
-            term: self.term,
-            index: self.log.last_index(),
-        })
+        Ok(Proposal::Appended { term: self.term, index: self.log.last_index() })
     }
 
     /// A membership change that arrives while another is pending becomes an empty entry, as in
@@ -130,15 +122,12 @@ impl<S: Storage> Raft<S> {
         }
         let previous = EntryId::new(message.log_term, message.index);
         let accepted =
-            self.log
-                .maybe_append(previous, message.commit, message.entries, &self.rules)?;
+            self.log.maybe_append(previous, message.commit, message.entries, &self.rules)?;
         if let Some(last) = accepted {
             answer.index = last;
         } else {
             // Skip at once every entry whose term the leader's log cannot have there.
-            let hint = self
-                .log
-                .find_conflict_by_term(previous.index, previous.term);
+            let hint = self.log.find_conflict_by_term(previous.index, previous.term);
             answer.index = previous.index;
             answer.reject = true;
             answer.reject_hint = hint.index;
@@ -151,11 +140,7 @@ impl<S: Storage> Raft<S> {
     pub(super) fn handle_append_response(&mut self, message: &Message) -> Result<()> {
         let last = self.log.last_index();
         if !message.reject && message.index > last {
-            return Err(Malformed::AckBeyondLog {
-                index: message.index,
-                last,
-            }
-            .into());
+            return Err(Malformed::AckBeyondLog { index: message.index, last }.into());
         }
         if message.reject {
             let hint = self.rejection_hint(message);
@@ -184,9 +169,7 @@ impl<S: Storage> Raft<S> {
         if message.log_term == 0 {
             message.reject_hint
         } else {
-            self.log
-                .find_conflict_by_term(message.reject_hint, message.log_term)
-                .index
+            self.log.find_conflict_by_term(message.reject_hint, message.log_term).index
         }
     }
 
@@ -252,11 +235,7 @@ impl<S: Storage> Raft<S> {
 /// Entries follow `message.index` without a gap, and their terms run from `log_term` up to the
 /// message's.
 fn check_entries(message: &Message) -> Result<(), Malformed> {
-    if message
-        .index
-        .checked_add(message.entries.len() as u64)
-        .is_none_or(|last| last == u64::MAX)
-    {
+    if message.index.checked_add(message.entries.len() as u64).is_none_or(|last| last == u64::MAX) {
         return Err(Malformed::IndexRange(message.index));
     }
     let mut previous = EntryId::new(message.log_term, message.index);
@@ -264,18 +243,10 @@ fn check_entries(message: &Message) -> Result<(), Malformed> {
         let (min, max) = (previous.term, message.term);
         let (index, term, expected) = (entry.index, entry.term, previous.index + 1);
         if index != expected {
-            return Err(Malformed::EntryOrder {
-                found: index,
-                expected,
-            });
+            return Err(Malformed::EntryOrder { found: index, expected });
         }
         if term < min || term > max {
-            return Err(Malformed::EntryTerm {
-                index,
-                term,
-                min,
-                max,
-            });
+            return Err(Malformed::EntryTerm { index, term, min, max });
         }
         previous = EntryId::new(term, index);
     }

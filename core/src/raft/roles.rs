@@ -62,11 +62,7 @@ impl<S: Storage> Raft<S> {
     /// Leads its term, and appends an empty entry to it: older entries commit only through an entry
     /// of the own term (5.4.2), and reads need to know what is committed (8).
     pub(crate) fn become_leader(&mut self) {
-        debug_assert_ne!(
-            self.role,
-            StateRole::Follower,
-            "a follower must campaign first"
-        );
+        debug_assert_ne!(self.role, StateRole::Follower, "a follower must campaign first");
         self.reset(self.term);
         self.role = StateRole::Leader;
         self.leader = self.id;
@@ -124,10 +120,5 @@ impl<S: Storage> Raft<S> {
 
 /// A message from a peer to itself.
 pub(crate) fn local(kind: MessageType, id: u64) -> Message {
-    Message {
-        msg_type: kind.into(),
-        to: id,
-        from: id,
-        ..Message::default()
-    }
+    Message { msg_type: kind.into(), to: id, from: id, ..Message::default() }
 }

@@ -25,9 +25,7 @@ impl<S: Storage> Raft<S> {
             Err(StorageError::SnapshotTemporarilyUnavailable) => None,
             Err(error) => return Err(error.into()),
         };
-        let index = snapshot
-            .as_ref()
-            .map_or(0, |snapshot| EntryId::of_snapshot(snapshot).index);
+        let index = snapshot.as_ref().map_or(0, |snapshot| EntryId::of_snapshot(snapshot).index);
         let Some(progress) = self.prs.get_mut(to) else {
             return Ok(false);
         };
@@ -37,12 +35,7 @@ impl<S: Storage> Raft<S> {
         }
         progress.become_snapshot(index);
         let msg_type = MessageType::MsgSnapshot.into();
-        self.send(Message {
-            msg_type,
-            to,
-            snapshot,
-            ..Message::default()
-        });
+        self.send(Message { msg_type, to, snapshot, ..Message::default() });
         Ok(false)
     }
 
@@ -62,10 +55,7 @@ impl<S: Storage> Raft<S> {
     /// Replaces the log and the members by the snapshot's, unless it brings nothing new or does not
     /// concern this peer.
     fn restore(&mut self, snapshot: Snapshot) -> Result<()> {
-        let metadata = snapshot
-            .metadata
-            .as_ref()
-            .ok_or(Malformed::NoSnapshotMetadata)?;
+        let metadata = snapshot.metadata.as_ref().ok_or(Malformed::NoSnapshotMetadata)?;
         let id = EntryId::new(metadata.term, metadata.index);
         if id.index == u64::MAX {
             return Err(Malformed::IndexRange(id.index).into());

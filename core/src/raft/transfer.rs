@@ -11,12 +11,7 @@ impl<S: Storage> Raft<S> {
         if self.leader != NONE {
             let msg_type = MessageType::MsgTransferLeader.into();
             let (to, from) = (self.leader, message.from);
-            self.send(Message {
-                msg_type,
-                to,
-                from,
-                ..Message::default()
-            });
+            self.send(Message { msg_type, to, from, ..Message::default() });
         }
     }
 
@@ -42,17 +37,10 @@ impl<S: Storage> Raft<S> {
     /// `from` acknowledged something: if it is the successor and has everything now, its turn has
     /// come.
     pub(super) fn continue_transfer(&mut self, from: u64) {
-        let complete = self
-            .prs
-            .get(from)
-            .is_some_and(|pr| pr.matched == self.log.last_index());
+        let complete = self.prs.get(from).is_some_and(|pr| pr.matched == self.log.last_index());
         if self.transferee == Some(from) && complete {
             let msg_type = MessageType::MsgTimeoutNow.into();
-            self.send(Message {
-                msg_type,
-                to: from,
-                ..Message::default()
-            });
+            self.send(Message { msg_type, to: from, ..Message::default() });
         }
     }
 

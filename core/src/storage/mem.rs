@@ -28,10 +28,7 @@ impl MemStorage {
     /// An empty log with these voters.
     pub fn with_voters(voters: impl Into<Vec<u64>>) -> Self {
         let mut storage = Self::new();
-        storage.set_conf_state(ConfState {
-            voters: voters.into(),
-            ..ConfState::default()
-        });
+        storage.set_conf_state(ConfState { voters: voters.into(), ..ConfState::default() });
         storage
     }
 
@@ -64,17 +61,12 @@ impl MemStorage {
     }
 
     fn snapshot_index(&self) -> u64 {
-        self.snapshot
-            .metadata
-            .as_ref()
-            .map_or(0, |metadata| metadata.index)
+        self.snapshot.metadata.as_ref().map_or(0, |metadata| metadata.index)
     }
 
     /// Position of `index` in `entries`.
     fn position(&self, index: u64) -> Result<usize, StorageError> {
-        let offset = index
-            .checked_sub(self.first())
-            .ok_or(StorageError::Compacted)?;
+        let offset = index.checked_sub(self.first()).ok_or(StorageError::Compacted)?;
         match usize::try_from(offset) {
             Ok(position) if position < self.entries.len() => Ok(position),
             _ => Err(StorageError::Unavailable),
@@ -146,10 +138,7 @@ impl MemStorage {
             return Ok(());
         };
         if first_new > self.last() + 1 {
-            return Err(StorageError::Gap {
-                last: self.last(),
-                first: first_new,
-            });
+            return Err(StorageError::Gap { last: self.last(), first: first_new });
         }
         let keep = self.position(first_new).unwrap_or(self.entries.len());
         self.entries.truncate(keep);
@@ -161,22 +150,13 @@ impl MemStorage {
 impl Storage for MemStorage {
     fn initial_state(&self) -> Result<RaftState, StorageError> {
         let metadata = self.snapshot.metadata.as_ref();
-        let conf_state = metadata
-            .and_then(|m| m.conf_state.clone())
-            .unwrap_or_default();
-        Ok(RaftState {
-            hard_state: self.hard_state,
-            conf_state,
-        })
+        let conf_state = metadata.and_then(|m| m.conf_state.clone()).unwrap_or_default();
+        Ok(RaftState { hard_state: self.hard_state, conf_state })
     }
 
     fn entries(&self, low: u64, high: u64, max_size: u64) -> Result<Vec<Entry>, StorageError> {
         if low >= high {
-            return if low < self.first() {
-                Err(StorageError::Compacted)
-            } else {
-                Ok(Vec::new())
-            };
+            return if low < self.first() { Err(StorageError::Compacted) } else { Ok(Vec::new()) };
         }
         let (from, to) = (self.position(low)?, self.position(high - 1)?);
         let range = &self.entries[from..=to];

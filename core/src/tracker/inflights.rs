@@ -13,10 +13,7 @@ pub struct Inflights {
 impl Inflights {
     /// An empty window of at most `capacity` appends.
     pub fn new(capacity: u32) -> Self {
-        Self {
-            last_indices: VecDeque::new(),
-            capacity,
-        }
+        Self { last_indices: VecDeque::new(), capacity }
     }
 
     /// Appends in flight.
@@ -31,11 +28,7 @@ impl Inflights {
 
     /// An append that ends at `last_index` was sent.
     pub(crate) fn add(&mut self, last_index: u64) {
-        debug_assert!(
-            self.last_indices
-                .back()
-                .is_none_or(|&last| last < last_index)
-        );
+        debug_assert!(self.last_indices.back().is_none_or(|&last| last < last_index));
         self.last_indices.push_back(last_index);
     }
 

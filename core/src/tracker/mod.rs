@@ -27,10 +27,7 @@ struct Member {
 
 impl ProgressTracker {
     pub(crate) fn new(max_inflight: u32) -> Self {
-        Self {
-            members: Vec::new(),
-            max_inflight,
-        }
+        Self { members: Vec::new(), max_inflight }
     }
 
     fn position(&self, id: u64) -> Result<usize, usize> {
@@ -59,28 +56,20 @@ impl ProgressTracker {
 
     /// The progress of `id`.
     pub fn get(&self, id: u64) -> Option<&Progress> {
-        self.position(id)
-            .ok()
-            .map(|position| &self.members[position].progress)
+        self.position(id).ok().map(|position| &self.members[position].progress)
     }
 
     pub(crate) fn get_mut(&mut self, id: u64) -> Option<&mut Progress> {
-        self.position(id)
-            .ok()
-            .map(|position| &mut self.members[position].progress)
+        self.position(id).ok().map(|position| &mut self.members[position].progress)
     }
 
     /// All members with their progress, in the order of their ids.
     pub fn iter(&self) -> impl Iterator<Item = (u64, &Progress)> + '_ {
-        self.members
-            .iter()
-            .map(|member| (member.id, &member.progress))
+        self.members.iter().map(|member| (member.id, &member.progress))
     }
 
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (u64, &mut Progress)> + '_ {
-        self.members
-            .iter_mut()
-            .map(|member| (member.id, &mut member.progress))
+        self.members.iter_mut().map(|member| (member.id, &mut member.progress))
     }
 
     /// Adds a member that starts at `next`. Returns whether it is new.
@@ -89,14 +78,7 @@ impl ProgressTracker {
             return false;
         };
         let progress = Progress::new(next, self.max_inflight);
-        self.members.insert(
-            position,
-            Member {
-                id,
-                progress,
-                vote: None,
-            },
-        );
+        self.members.insert(position, Member { id, progress, vote: None });
         true
     }
 
@@ -115,10 +97,7 @@ impl ProgressTracker {
 
     /// The members as the wire describes them.
     pub fn conf_state(&self) -> ConfState {
-        ConfState {
-            voters: self.ids().collect(),
-            ..ConfState::default()
-        }
+        ConfState { voters: self.ids().collect(), ..ConfState::default() }
     }
 
     /// Counts `id`'s answer; only its first of an election counts.
@@ -130,9 +109,7 @@ impl ProgressTracker {
 
     /// How `id` voted in the current election, if it answered.
     pub fn vote(&self, id: u64) -> Option<bool> {
-        self.position(id)
-            .ok()
-            .and_then(|position| self.members[position].vote)
+        self.position(id).ok().and_then(|position| self.members[position].vote)
     }
 
     pub(crate) fn reset_votes(&mut self) {
@@ -143,12 +120,7 @@ impl ProgressTracker {
 
     /// What the votes so far add up to.
     pub fn tally(&self, rules: &Rules) -> Tally {
-        let count = |answer| {
-            self.members
-                .iter()
-                .filter(|m| m.vote == Some(answer))
-                .count()
-        };
+        let count = |answer| self.members.iter().filter(|m| m.vote == Some(answer)).count();
         let voters = self.members.len();
         (rules.tally)(count(true), count(false), (rules.quorum)(voters), voters)
     }
@@ -170,10 +142,7 @@ impl ProgressTracker {
         }
         matched.sort_unstable();
         let quorum = (rules.quorum)(voters);
-        voters
-            .checked_sub(quorum)
-            .and_then(|position| matched.get(position).copied())
-            .unwrap_or(0)
+        voters.checked_sub(quorum).and_then(|position| matched.get(position).copied()).unwrap_or(0)
     }
 }
 

@@ -114,13 +114,7 @@ impl Progress {
             // No append is in doubt while a snapshot is on its way.
             ProgressState::Snapshot => return false,
         };
-        let rejection = Rejection {
-            rejected,
-            hint,
-            matched,
-            next,
-            pipelined,
-        };
+        let rejection = Rejection { rejected, hint, matched, next, pipelined };
         let Some(next) = (rules.next_after_rejection)(&rejection) else {
             return false;
         };
@@ -258,10 +252,7 @@ mod tests {
         p.become_replicate();
         p.sent_append(5, 0);
         p.sent_append(6, 0);
-        assert_eq!(
-            (p.next, p.may_send_entries(), p.wants_append(9, 0)),
-            (7, false, false)
-        );
+        assert_eq!((p.next, p.may_send_entries(), p.wants_append(9, 0)), (7, false, false));
         p.inflights.free_to(5);
         assert!(p.wants_append(9, 0));
     }
@@ -286,10 +277,7 @@ mod tests {
         assert!(!p.acknowledge(6));
         assert!(!p.acknowledge(2));
         assert_eq!((p.matched, p.next), (6, 7));
-        assert!(
-            !p.reject(5, 0, &Rules::default()),
-            "rejection below what matches"
-        );
+        assert!(!p.reject(5, 0, &Rules::default()), "rejection below what matches");
         assert_eq!((p.matched, p.next), (6, 7));
     }
 
@@ -309,9 +297,6 @@ mod tests {
         p.give_up_snapshot();
         assert_eq!(p.state, ProgressState::Snapshot);
         p.give_up_snapshot();
-        assert_eq!(
-            (p.state, p.next, p.append_due),
-            (ProgressState::Probe, 5, true)
-        );
+        assert_eq!((p.state, p.next, p.append_due), (ProgressState::Probe, 5, true));
     }
 }
