@@ -1,1 +1,35 @@
-//! Stub.
+//! A deterministic world for [`raft_kv`]: clock, network, disks, clients, faults and checkers.
+//!
+//! A [`World`] is a value. It is made from a [`Scenario`], moves from one event to the next, can be
+//! cloned and compared by its [`World::digest`]. It reads no clock and no randomness but its seed:
+//! the same scenario gives the same run on every platform, natively and in a browser.
+//!
+//! ```
+//! use raft_sim::{Command, Op, Outcome, Reply, Scenario, World};
+//!
+//! let mut world = World::new(&Scenario::new(42))?;
+//! world.run_until(2_000_000);
+//! world.apply(Command::Request { op: Op::Put { key: "k".into(), value: "v".into() }, to: None })?;
+//! world.run_until(4_000_000);
+//! let request = world.requests().last().ok_or("no request")?;
+//! assert_eq!(request.outcome, Some(Outcome::Done(Reply::Written)));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod check;
+mod client;
+mod digest;
+mod event;
+mod network;
+mod node;
+mod rng;
+mod scenario;
+mod world;
+
+pub use check::{Invariant, Violation};
+pub use client::{Outcome, Reply, Request};
+pub use event::{Happening, What};
+pub use network::Flight;
+pub use node::Node;
+pub use scenario::{Command, Op, Scenario, ScenarioError, Settings, Span, TimedCommand, VERSION};
+pub use world::{Resume, World};

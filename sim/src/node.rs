@@ -1,0 +1,109 @@
+//! One machine of the cluster: a disk that survives, and a peer that may be down.
+
+use raft_core::Rules;
+use raft_core::proto::metapb;
+use raft_kv::{Engines, Peer, PeerConfig, Work};
+
+use crate::rng::mix;
+use crate::scenario::Scenario;
+
+/// The only region of the cluster.
+pub(crate) const REGION: u64 = 1;
+
+/// One machine of the cluster.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// What is durable.
+    pub(crate) disk: Engines,
+    pub(crate) state: NodeState,
+    /// Counts the peer's starts; what belongs to an earlier one is void.
+    pub(crate) incarnation: u64,
+    pub(crate) next_tick_us: u64,
+}
+
+/// Whether a machine runs.
+#[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly all nodes run nearly all the time")]
+pub(crate) enum NodeState {
+    Up {
+        peer: Peer,
+        /// Work that the disk is busy with.
+        writing: Option<Work>,
+    },
+    Down,
+    /// The peer stopped by itself, and why.
+    Failed(String),
+}
+
+impl Node {
+    /// A machine that is down, with this disk, after `epoch` power cuts.
+    pub(crate) fn new(disk: Engines, epoch: u64) -> Self {
+        // Starts after different power cuts must not draw the same time-outs.
+        Self { disk, state: NodeState::Down, incarnation: epoch << 32, next_tick_us: 0 }
+    }
+
+    /// The peer, if it is up.
+    pub fn peer(&self) -> Option<&Peer> {
+        match &self.state {
+            NodeState::Up { peer, .. } => Some(peer),
+            NodeState::Down | NodeState::Failed(_) => None,
+        }
+    }
+
+    pub(crate) fn peer_mut(&mut self) -> Option<&mut Peer> {
+        match &mut self.state {
+            NodeState::Up { peer, .. } => Some(peer),
+            NodeState::Down | NodeState::Failed(_) => None,
+        }
+    }
+
+    /// Why the peer stopped by itself, if it did.
+    pub fn failure(&self) -> Option<&str> {
+        match &self.state {
+            NodeState::Failed(reason) => Some(reason),
+            NodeState::Up { .. } | NodeState::Down => None,
+        }
+    }
+
+    /// Whether the disk is busy with a write that a crash would lose.
+    pub fn is_writing(&self) -> bool {
+        matches!(&self.state, NodeState::Up { writing: Some(_), .. })
+    }
+
+    /// What a crash now would leave.
+    pub fn disk(&self) -> &Engines {
+        &self.disk
+    }
+
+    /// How often the peer was started.
+    pub fn incarnation(&self) -> u64 {
+        self.incarnation
+    }
+
+    /// Virtual time of the peer's next tick.
+    pub fn next_tick_us(&self) -> u64 {
+        self.next_tick_us
+    }
+
+    /// Starts the peer from its disk.
+    pub(crate) fn start(
+        &mut self,
+        id: u64,
+        scenario: &Scenario,
+        rules: Rules,
+    ) -> raft_kv::Result<()> {
+        self.incarnation += 1;
+        let config = PeerConfig {
+            peer: metapb::Peer { id, store_id: id },
+            region_id: REGION,
+            election_tick: scenario.settings.election_tick,
+            heartbeat_tick: scenario.settings.heartbeat_tick,
+            // A restarted peer draws other time-outs than the first time.
+            seed: mix(scenario.seed, self.incarnation),
+            rules,
+        };
+        let peer = Peer::new(&config, self.disk.clone())?;
+        self.state = NodeState::Up { peer, writing: None };
+        Ok(())
+    }
+}

@@ -1,0 +1,392 @@
+//! What a run is made from: a seed, settings and timed commands. The one format in which runs are
+//! exchanged.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// Version of the format that this crate writes.
+pub const VERSION: u32 = 1;
+const PEERS_MAX: u64 = 9;
+const COMMANDS_MAX: usize = 10_000;
+const KEY_BYTES_MAX: usize = 64;
+const VALUE_BYTES_MAX: usize = 1_024;
+const HOUR_US: u64 = 3_600_000_000;
+
+/// Everything that decides a run. The same scenario gives the same run on every platform.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scenario {
+    /// [`VERSION`] of the format.
+    pub version: u32,
+    /// Seed of everything that is drawn by chance.
+    pub seed: u64,
+    /// Number of peers; their ids count from 1.
+    pub peers: u64,
+    /// Speeds and loss rates.
+    #[serde(default)]
+    pub settings: Settings,
+    /// What is done to the cluster, in the order of time.
+    #[serde(default)]
+    pub commands: Vec<TimedCommand>,
+}
+
+/// Speeds and loss rates of the world.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Virtual time between two ticks of a peer.
+    pub tick_us: u64,
+    /// Ticks without a leader before a peer campaigns; the real time-out is one to two times this.
+    pub election_tick: u32,
+    /// Ticks between a leader's heartbeats.
+    pub heartbeat_tick: u32,
+    /// How long a message travels.
+    pub latency: Span,
+    /// How long a disk needs to make a write durable.
+    pub sync: Span,
+    /// Messages between peers that are lost, of 1,000.
+    pub loss_permille: u32,
+    /// How long a client waits for one answer before it asks elsewhere.
+    pub client_timeout_us: u64,
+    /// How long a client tries at all.
+    pub client_deadline_us: u64,
+}
+
+/// A range of durations, both ends included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Span {
+    /// The shortest.
+    pub min_us: u64,
+    /// The longest.
+    pub max_us: u64,
+}
+
+impl Default for Settings {
+    /// TinyKV's test cluster: ticks of 50 ms, heartbeats after 2 and elections after 10 to 19 of
+    /// them, on a network that is slow enough to watch.
+    fn default() -> Self {
+        Self {
+            tick_us: 50_000,
+            election_tick: 10,
+            heartbeat_tick: 2,
+            latency: Span { min_us: 20_000, max_us: 45_000 },
+            sync: Span { min_us: 2_000, max_us: 6_000 },
+            loss_permille: 0,
+            client_timeout_us: 1_000_000,
+            client_deadline_us: 5_000_000,
+        }
+    }
+}
+
+/// A command and when it happens: after everything else of the same microsecond.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TimedCommand {
+    /// Virtual time.
+    pub at_us: u64,
+    /// What is done.
+    pub command: Command,
+}
+
+/// Something that is done to the cluster from outside.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Command {
+    /// Stops a peer at once. What its disk has not finished to write is lost. A peer that is down
+    /// stays down.
+    Crash {
+        /// The peer.
+        peer: u64,
+    },
+    /// Starts a peer from its disk. A peer that is up stays up.
+    Restart {
+        /// The peer.
+        peer: u64,
+    },
+    /// Cuts every link between peers of different groups, both ways. Peers that no group names form
+    /// one more. Replaces an earlier partition.
+    Partition {
+        /// The groups.
+        groups: Vec<Vec<u64>>,
+    },
+    /// Mends every link.
+    Heal,
+    /// Makes a peer's election timer fire now.
+    Campaign {
+        /// The peer.
+        peer: u64,
+    },
+    /// Changes how many messages are lost.
+    SetLoss {
+        /// Of 1,000.
+        permille: u32,
+    },
+    /// A client sends a request.
+    Request {
+        /// What it asks.
+        op: Op,
+        /// The only peer to ask; none is whichever leads.
+        #[serde(default)]
+        to: Option<u64>,
+    },
+}
+
+/// What a client asks of the key-value store.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Op {
+    /// Write a key.
+    Put {
+        /// The key.
+        key: String,
+        /// The value; an empty value is a value.
+        value: String,
+    },
+    /// Read a key.
+    Get {
+        /// The key.
+        key: String,
+    },
+    /// Remove a key.
+    Delete {
+        /// The key.
+        key: String,
+    },
+    /// Read keys from `start` up to but without `end`.
+    Scan {
+        /// The first key.
+        start: String,
+        /// The end; empty is the end of the store.
+        #[serde(default)]
+        end: String,
+        /// At most this many pairs; 0 is no limit.
+        #[serde(default)]
+        limit: u32,
+    },
+}
+
+impl fmt::Display for Op {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Put { key, value } => write!(f, "put {key}={value}"),
+            Self::Get { key } => write!(f, "get {key}"),
+            Self::Delete { key } => write!(f, "delete {key}"),
+            Self::Scan { start, end, .. } => write!(f, "scan {start}..{end}"),
+        }
+    }
+}
+
+/// Why a scenario or a command is refused. Nothing was run.
+#[derive(Clone, Debug, Error, PartialEq)]
+#[non_exhaustive]
+pub enum ScenarioError {
+    /// It was written by a newer version.
+    #[error("the scenario has version {0}, this program reads version {VERSION}")]
+    Version(u32),
+    /// A setting is outside its range.
+    #[error("{what} is {value}, outside {min} to {max}")]
+    Range {
+        /// The setting.
+        what: &'static str,
+        /// Its value.
+        value: u64,
+        /// The smallest legal value.
+        min: u64,
+        /// The largest legal value.
+        max: u64,
+    },
+    /// There is no such peer.
+    #[error("there is no peer {0}")]
+    NoPeer(u64),
+    /// A peer is in two groups.
+    #[error("peer {0} is in two groups")]
+    TwoGroups(u64),
+    /// The commands are not in the order of time.
+    #[error("command {0} is earlier than the one before it")]
+    Order(usize),
+    /// A peer cannot start.
+    #[error("peer {peer} cannot start: {reason}")]
+    Start {
+        /// The peer.
+        peer: u64,
+        /// Why.
+        reason: raft_kv::Error,
+    },
+}
+
+impl Scenario {
+    /// Five peers, the default settings, no commands.
+    pub fn new(seed: u64) -> Self {
+        Self {
+            version: VERSION,
+            seed,
+            peers: 5,
+            settings: Settings::default(),
+            commands: Vec::new(),
+        }
+    }
+
+    /// Ids of the peers.
+    pub fn peer_ids(&self) -> impl Iterator<Item = u64> + use<> {
+        1..=self.peers
+    }
+
+    /// Refuses what cannot be run, or would run for ever.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn validate(&self) -> Result<(), ScenarioError> {
+        if self.version != VERSION {
+            return Err(ScenarioError::Version(self.version));
+        }
+        in_range("number of peers", self.peers, 1, PEERS_MAX)?;
+        self.settings.validate()?;
+        in_range("number of commands", self.commands.len() as u64, 0, COMMANDS_MAX as u64)?;
+        for (position, pair) in self.commands.windows(2).enumerate() {
+            if pair[1].at_us < pair[0].at_us {
+                return Err(ScenarioError::Order(position + 1));
+            }
+        }
+        self.commands.iter().try_for_each(|timed| timed.command.validate(self.peers))
+    }
+}
+
+impl Settings {
+    fn validate(&self) -> Result<(), ScenarioError> {
+        in_range("tick", self.tick_us, 100, HOUR_US)?;
+        in_range("heartbeat ticks", self.heartbeat_tick.into(), 1, 1_000)?;
+        let heartbeat = u64::from(self.heartbeat_tick);
+        in_range("election ticks", self.election_tick.into(), heartbeat + 1, 10_000)?;
+        self.latency.validate("latency")?;
+        self.sync.validate("disk sync time")?;
+        in_range("loss", self.loss_permille.into(), 0, 1_000)?;
+        in_range("client time-out", self.client_timeout_us, 1_000, HOUR_US)?;
+        in_range("client deadline", self.client_deadline_us, self.client_timeout_us, HOUR_US)
+    }
+}
+
+impl Span {
+    fn validate(&self, what: &'static str) -> Result<(), ScenarioError> {
+        // Nothing is instant: a world where time stands still would never end.
+        in_range(what, self.min_us, 1, HOUR_US)?;
+        in_range(what, self.max_us, self.min_us, HOUR_US)
+    }
+}
+
+impl Command {
+    /// Refuses what does not fit a cluster of `peers` peers.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn validate(&self, peers: u64) -> Result<(), ScenarioError> {
+        let known = |id: u64| {
+            if (1..=peers).contains(&id) { Ok(()) } else { Err(ScenarioError::NoPeer(id)) }
+        };
+        match self {
+            Self::Crash { peer } | Self::Restart { peer } | Self::Campaign { peer } => known(*peer),
+            Self::Partition { groups } => {
+                let mut seen = Vec::new();
+                for &id in groups.iter().flatten() {
+                    known(id)?;
+                    if seen.contains(&id) {
+                        return Err(ScenarioError::TwoGroups(id));
+                    }
+                    seen.push(id);
+                }
+                Ok(())
+            }
+            Self::Heal => Ok(()),
+            Self::SetLoss { permille } => in_range("loss", (*permille).into(), 0, 1_000),
+            Self::Request { op, to } => {
+                to.map_or(Ok(()), known)?;
+                op.validate()
+            }
+        }
+    }
+}
+
+impl Op {
+    fn validate(&self) -> Result<(), ScenarioError> {
+        let key = |key: &str| in_range("key length", key.len() as u64, 1, KEY_BYTES_MAX as u64);
+        let bound = |key: &str| in_range("key length", key.len() as u64, 0, KEY_BYTES_MAX as u64);
+        match self {
+            Self::Put { key: name, value } => {
+                key(name)?;
+                in_range("value length", value.len() as u64, 0, VALUE_BYTES_MAX as u64)
+            }
+            Self::Get { key: name } | Self::Delete { key: name } => key(name),
+            Self::Scan { start, end, .. } => bound(start).and_then(|()| bound(end)),
+        }
+    }
+}
+
+fn in_range(what: &'static str, value: u64, min: u64, max: u64) -> Result<(), ScenarioError> {
+    if (min..=max).contains(&value) {
+        Ok(())
+    } else {
+        Err(ScenarioError::Range { what, value, min, max })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scenario_survives_json() {
+        let mut scenario = Scenario::new(7);
+        scenario.commands = vec![
+            TimedCommand { at_us: 5, command: Command::Crash { peer: 1 } },
+            TimedCommand { at_us: 6, command: Command::Partition { groups: vec![vec![1, 2]] } },
+            TimedCommand {
+                at_us: 9,
+                command: Command::Request { op: Op::Get { key: "k".into() }, to: Some(3) },
+            },
+        ];
+        let json = serde_json::to_string(&scenario).unwrap();
+        assert_eq!(serde_json::from_str::<Scenario>(&json).unwrap(), scenario);
+        assert_eq!(scenario.validate(), Ok(()));
+    }
+
+    #[test]
+    fn what_is_left_out_is_the_default_and_what_is_unknown_is_refused() {
+        let short = r#"{"version":1,"seed":7,"peers":5}"#;
+        assert_eq!(serde_json::from_str::<Scenario>(short).unwrap(), Scenario::new(7));
+        let odd = r#"{"version":1,"seed":7,"peers":5,"magic":true}"#;
+        assert!(serde_json::from_str::<Scenario>(odd).is_err());
+    }
+
+    #[test]
+    fn what_cannot_be_run_is_refused_by_name() {
+        let refused = |change: &dyn Fn(&mut Scenario)| {
+            let mut scenario = Scenario::new(1);
+            change(&mut scenario);
+            scenario.validate().unwrap_err().to_string()
+        };
+        assert!(refused(&|s| s.version = 2).contains("version 2"));
+        assert!(refused(&|s| s.peers = 0).contains("number of peers"));
+        assert!(refused(&|s| s.peers = 10).contains("number of peers"));
+        assert!(refused(&|s| s.settings.tick_us = 0).contains("tick"));
+        assert!(refused(&|s| s.settings.election_tick = 2).contains("election ticks"));
+        assert!(refused(&|s| s.settings.latency.min_us = 0).contains("latency"));
+        assert!(refused(&|s| s.settings.sync.max_us = 1).contains("disk sync"));
+        assert!(refused(&|s| s.settings.loss_permille = 1_001).contains("loss"));
+        let commands = |commands: Vec<(u64, Command)>| {
+            refused(&|s| {
+                let timed = commands.iter().cloned();
+                s.commands =
+                    timed.map(|(at_us, command)| TimedCommand { at_us, command }).collect();
+            })
+        };
+        assert!(commands(vec![(1, Command::Crash { peer: 6 })]).contains("no peer 6"));
+        assert!(commands(vec![(2, Command::Heal), (1, Command::Heal)]).contains("earlier"));
+        let twice = Command::Partition { groups: vec![vec![1], vec![1]] };
+        assert!(commands(vec![(1, twice)]).contains("two groups"));
+        let key = "k".repeat(65);
+        let get = Command::Request { op: Op::Get { key }, to: None };
+        assert!(commands(vec![(1, get)]).contains("key length"));
+    }
+}

@@ -1,0 +1,229 @@
+//! The world: one queue of events, handled one after the other.
+//!
+//! | file | what it does |
+//! | --- | --- |
+//! | `mod.rs` | the clock, the queue, commands |
+//! | `machines.rs` | peers and disks: ticks, messages, syncs, crashes |
+//! | `requests.rs` | clients: attempts, answers, time-outs |
+//! | `observe.rs` | what tools see: views, happenings, the digest |
+
+mod machines;
+mod observe;
+mod queue;
+mod requests;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use raft_core::Rules;
+use raft_kv::{Batches, Engines, bootstrap, single_region};
+
+use self::queue::{Event, Queue};
+use crate::check::{Checker, Violation};
+use crate::client::Clients;
+use crate::digest::Digest;
+use crate::event::{Happening, What};
+use crate::network::{Flight, Network};
+use crate::node::{Node, REGION};
+use crate::rng::{WorldRng, mix};
+use crate::scenario::{Command, Scenario, ScenarioError, TimedCommand};
+
+/// A cluster, its network, its disks, its clients and its time.
+#[derive(Clone, Debug)]
+pub struct World {
+    scenario: Scenario,
+    rules: Rules,
+    now_us: u64,
+    queue: Queue,
+    rng: WorldRng,
+    nodes: BTreeMap<u64, Node>,
+    network: Network,
+    flights: BTreeMap<u64, Arc<Flight>>,
+    clients: Clients,
+    checker: Checker,
+    happenings: VecDeque<Happening>,
+    happened: u64,
+    events_handled: u64,
+    trace: Digest,
+    /// Durable writes that somebody outside copies; none if nobody does.
+    journal: Option<Vec<(u64, Batches)>>,
+}
+
+/// What is left of an earlier run after a power cut.
+#[derive(Clone, Debug, Default)]
+pub struct Resume {
+    /// Virtual time at the cut.
+    pub now_us: u64,
+    /// Counts the power cuts; decides what chance brings after this one.
+    pub epoch: u64,
+    /// The last request's number.
+    pub last_request: u64,
+    /// Each peer's disk.
+    pub disks: BTreeMap<u64, Engines>,
+}
+
+impl World {
+    /// A fresh cluster at time 0, all peers up.
+    ///
+    /// # Errors
+    /// A scenario that cannot be run.
+    pub fn new(scenario: &Scenario) -> Result<Self, ScenarioError> {
+        Self::with_rules(scenario, Rules::default())
+    }
+
+    /// A fresh cluster whose peers follow other rules than the paper's, to see what breaks.
+    ///
+    /// # Errors
+    /// A scenario that cannot be run.
+    pub fn with_rules(scenario: &Scenario, rules: Rules) -> Result<Self, ScenarioError> {
+        scenario.validate()?;
+        let region = single_region(REGION, scenario.peer_ids());
+        let mut disk = Engines::default();
+        let batches =
+            bootstrap(&disk, &region).map_err(|reason| ScenarioError::Start { peer: 0, reason })?;
+        disk.write(&batches);
+        let disks = scenario.peer_ids().map(|id| (id, disk.clone())).collect();
+        let resume = Resume { disks, ..Resume::default() };
+        Self::start(scenario, resume, rules)
+    }
+
+    /// The cluster after a power cut: every peer starts from its disk, by the same path as after a
+    /// crash. Commands of the scenario that lie in the past are not repeated.
+    ///
+    /// # Errors
+    /// A scenario that cannot be run, or a disk that no peer can start from.
+    pub fn resume(scenario: &Scenario, resume: Resume) -> Result<Self, ScenarioError> {
+        scenario.validate()?;
+        Self::start(scenario, resume, Rules::default())
+    }
+
+    fn start(scenario: &Scenario, resume: Resume, rules: Rules) -> Result<Self, ScenarioError> {
+        let settings = &scenario.settings;
+        let mut disks = resume.disks;
+        let node = |id| (id, Node::new(disks.remove(&id).unwrap_or_default(), resume.epoch));
+        let mut world = Self {
+            scenario: scenario.clone(),
+            rules,
+            now_us: resume.now_us,
+            queue: Queue::default(),
+            rng: WorldRng::new(mix(scenario.seed, resume.epoch)),
+            nodes: scenario.peer_ids().map(node).collect(),
+            network: Network::new(settings.latency, settings.loss_permille),
+            flights: BTreeMap::new(),
+            clients: Clients::starting_after(resume.last_request),
+            checker: Checker::default(),
+            happenings: VecDeque::new(),
+            happened: 0,
+            events_handled: 0,
+            trace: Digest::new(),
+            journal: None,
+        };
+        for TimedCommand { at_us, command } in &scenario.commands {
+            if *at_us >= resume.now_us {
+                world.queue.push_command(*at_us, command.clone());
+            }
+        }
+        for id in scenario.peer_ids() {
+            world.start_peer(id).map_err(|reason| ScenarioError::Start { peer: id, reason })?;
+        }
+        Ok(world)
+    }
+
+    /// Virtual time in microseconds.
+    pub fn now_us(&self) -> u64 {
+        self.now_us
+    }
+
+    /// What the world is made from, with every command that was applied to it so far.
+    pub fn scenario(&self) -> &Scenario {
+        &self.scenario
+    }
+
+    /// The rule that was broken. The world stands still after it.
+    pub fn violation(&self) -> Option<&Violation> {
+        self.checker.violation()
+    }
+
+    /// Does something to the cluster now: after everything else of this microsecond, so that a
+    /// replay of [`scenario`](Self::scenario) does it at the same place.
+    ///
+    /// # Errors
+    /// A command that does not fit this cluster; nothing is done.
+    pub fn apply(&mut self, command: Command) -> Result<(), ScenarioError> {
+        command.validate(self.scenario.peers)?;
+        self.run_until(self.now_us);
+        let timed = TimedCommand { at_us: self.now_us, command };
+        // Commands of the scenario that are still to come stay behind this one.
+        let position = self.scenario.commands.partition_point(|c| c.at_us <= timed.at_us);
+        self.scenario.commands.insert(position, timed.clone());
+        self.queue.push_command(timed.at_us, timed.command);
+        self.run_until(self.now_us);
+        Ok(())
+    }
+
+    /// Handles the next event. Returns false if a rule is broken: then nothing happens any more.
+    pub fn step(&mut self) -> bool {
+        if self.violation().is_some() {
+            return false;
+        }
+        let Some((at_us, event)) = self.queue.pop() else { return false };
+        self.now_us = self.now_us.max(at_us);
+        self.events_handled += 1;
+        self.trace.number(at_us);
+        self.handle(event);
+        self.violation().is_none()
+    }
+
+    /// Handles every event up to and including `time_us`, then sets the clock to it. Stops where a
+    /// rule is broken.
+    pub fn run_until(&mut self, time_us: u64) {
+        while self.queue.next_us().is_some_and(|next| next <= time_us) {
+            if !self.step() {
+                return;
+            }
+        }
+        self.now_us = self.now_us.max(time_us);
+    }
+
+    /// Virtual time of the next event.
+    pub fn next_event_us(&self) -> Option<u64> {
+        self.queue.next_us()
+    }
+
+    fn handle(&mut self, event: Event) {
+        match event {
+            Event::Tick { peer, incarnation } => self.tick(peer, incarnation),
+            Event::Arrival { flight } => self.arrival(flight),
+            Event::Synced { peer, incarnation, number } => self.synced(peer, incarnation, number),
+            Event::Asked { request, attempt } => self.asked(request, attempt),
+            Event::Answered { request, attempt, response } => {
+                self.answered(request, attempt, &response);
+            }
+            Event::AttemptTimeout { request, attempt } => self.attempt_timeout(request, attempt),
+            Event::Deadline { request } => self.deadline(request),
+            Event::Retry { request, hint } => self.attempt(request, hint),
+            Event::Command(command) => self.execute(command),
+        }
+    }
+
+    fn execute(&mut self, command: Command) {
+        match command {
+            Command::Crash { peer } => self.crash(peer),
+            Command::Restart { peer } => self.restart(peer),
+            Command::Campaign { peer } => self.campaign(peer),
+            Command::Partition { groups } => {
+                self.network.partition(&groups);
+                self.note(What::Partitioned { groups });
+            }
+            Command::Heal => {
+                self.network.heal();
+                self.note(What::Healed);
+            }
+            Command::SetLoss { permille } => {
+                self.network.set_loss(permille);
+                self.note(What::LossSet { permille });
+            }
+            Command::Request { op, to } => self.invoke(op, to),
+        }
+    }
+}

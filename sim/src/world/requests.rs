@@ -1,0 +1,140 @@
+//! Clients: attempts, answers, time-outs.
+
+use raft_core::proto::raft_cmdpb::RaftCmdResponse;
+use raft_kv::Token;
+
+use super::{Event, World};
+use crate::client::{Next, Outcome, Reply};
+use crate::event::What;
+use crate::scenario::Op;
+
+/// A pause before a client asks again, so that a cluster without a leader is not flooded.
+const RETRY_PAUSE_US: u64 = 100_000;
+
+/// Names an attempt on its way through a peer.
+fn token(request: u64, attempt: u32) -> Token {
+    Token((request << 16) | u64::from(attempt & 0xFFFF))
+}
+
+/// The attempt that a token names.
+fn attempt_of(Token(token): Token) -> (u64, u32) {
+    (token >> 16, (token & 0xFFFF) as u32)
+}
+
+impl World {
+    pub(super) fn invoke(&mut self, op: Op, to: Option<u64>) {
+        let text = op.to_string();
+        let request = self.clients.invoke(op, to, self.now_us);
+        self.note(What::Invoked { request, text });
+        let deadline = self.now_us + self.scenario.settings.client_deadline_us;
+        self.queue.push(deadline, Event::Deadline { request });
+        self.attempt(request, None);
+    }
+
+    pub(super) fn attempt(&mut self, request: u64, hint: Option<u64>) {
+        let peers = self.scenario.peers;
+        let Some((attempt, target)) = self.clients.attempt(request, hint, peers) else { return };
+        if attempt > 1 {
+            self.note(What::Retried { request, target });
+        }
+        let travel = self.network.client_latency(&mut self.rng);
+        self.queue.push(self.now_us + travel, Event::Asked { request, attempt });
+        let patience = self.scenario.settings.client_timeout_us;
+        self.queue.push(self.now_us + patience, Event::AttemptTimeout { request, attempt });
+    }
+
+    /// An attempt reaches a peer. A peer that is down does not answer.
+    pub(super) fn asked(&mut self, request: u64, attempt: u32) {
+        let Some(open) = self.clients.current(request, attempt) else { return };
+        let target = open.target;
+        let Some(peer) = self.nodes.get(&target).and_then(|node| node.peer()) else { return };
+        let command = open.command(peer.region(), peer.me());
+        self.trace.number(request);
+        let mut verdict = Ok(());
+        self.touch(target, |peer| {
+            verdict = peer
+                .propose(&command, Token(request))
+                .map(drop)
+                .map_err(|error| error.to_response(peer.raft().term()));
+            Ok(())
+        });
+        match verdict {
+            Ok(()) => {
+                if let Some(open) = self.clients.open(request) {
+                    open.taken();
+                }
+            }
+            Err(response) => self.answer(token(request, attempt), response),
+        }
+    }
+
+    /// A peer answers; the answer travels.
+    pub(super) fn answer(&mut self, token: Token, response: RaftCmdResponse) {
+        let (request, attempt) = attempt_of(token);
+        let travel = self.network.client_latency(&mut self.rng);
+        let response = Box::new(response);
+        self.queue.push(self.now_us + travel, Event::Answered { request, attempt, response });
+    }
+
+    /// An answer reaches a client. A result ends the request whichever attempt it belongs to; a
+    /// refusal of an earlier attempt is old news.
+    pub(super) fn answered(&mut self, request: u64, attempt: u32, response: &RaftCmdResponse) {
+        let Some(open) = self.clients.open(request) else { return };
+        let (target, current) = (open.target, open.attempts);
+        let next = open.read(response);
+        self.trace.number(request);
+        let done = matches!(next, Next::End(Outcome::Done(_)));
+        if attempt != current && !done {
+            return;
+        }
+        match next {
+            Next::End(outcome) => {
+                if done && attempt == current {
+                    self.clients.leader_hint = Some(target);
+                }
+                self.end(request, outcome);
+            }
+            Next::Retry { hint: Some(leader) } => self.attempt(request, Some(leader)),
+            Next::Retry { hint: None } => {
+                self.clients.leader_hint = None;
+                let at_us = self.now_us + RETRY_PAUSE_US;
+                self.queue.push(at_us, Event::Retry { request, hint: None });
+            }
+        }
+    }
+
+    pub(super) fn attempt_timeout(&mut self, request: u64, attempt: u32) {
+        if self.clients.current(request, attempt).is_some() {
+            self.clients.leader_hint = None;
+            self.attempt(request, None);
+        }
+    }
+
+    pub(super) fn deadline(&mut self, request: u64) {
+        let Some(open) = self.clients.open(request) else { return };
+        open.give_up(self.now_us);
+        if let Some(outcome) = open.outcome.clone() {
+            let text = describe(&outcome);
+            self.note(What::Ended { request, text });
+        }
+    }
+
+    fn end(&mut self, request: u64, outcome: Outcome) {
+        let text = describe(&outcome);
+        if let Some(open) = self.clients.open(request) {
+            open.end(outcome, self.now_us);
+            self.note(What::Ended { request, text });
+        }
+    }
+}
+
+fn describe(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Done(Reply::Written) => "ok".into(),
+        Outcome::Done(Reply::Value(None)) => "not found".into(),
+        Outcome::Done(Reply::Value(Some(value))) => format!("= {value}"),
+        Outcome::Done(Reply::Pairs(pairs)) => format!("{} pairs", pairs.len()),
+        Outcome::Refused(reason) => format!("refused: {reason}"),
+        Outcome::Unknown => "outcome unknown".into(),
+    }
+}

@@ -1,0 +1,50 @@
+//! The same scripts give the same digests natively, in wasm and in the page.
+//!
+//! `digests.json` is read here, natively and in wasm, and by the end-to-end tests of the page. If
+//! --test digest` prints the new values.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
+
+use raft_sim::{Command, Scenario, World};
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+struct Script {
+    seed: u64,
+    steps: Vec<Step>,
+    digest: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Step {
+    /// Handle so many events.
+    Step(u64),
+    /// Do something to the cluster.
+    Apply(Command),
+}
+
+fn run(script: &Script) -> String {
+    let mut world = World::new(&Scenario::new(script.seed)).unwrap();
+    for step in &script.steps {
+        match step {
+            Step::Step(events) => {
+                for _ in 0..*events {
+                    world.step();
+                }
+            }
+            Step::Apply(command) => world.apply(command.clone()).unwrap(),
+        }
+    }
+    format!("{:016x}", world.digest())
+}
+
+#[cfg_attr(not(target_arch = "wasm32"), test)]
+#[cfg_attr(target_arch = "wasm32", wasm_bindgen_test::wasm_bindgen_test)]
+fn every_script_gives_its_digest() {
+    let scripts: Vec<Script> = serde_json::from_str(include_str!("digests.json")).unwrap();
+    assert!(scripts.len() >= 3);
+    let digests: Vec<_> = scripts.iter().map(run).collect();
+    let expected: Vec<_> = scripts.iter().map(|script| script.digest.clone()).collect();
+    assert_eq!(digests, expected);
+}
