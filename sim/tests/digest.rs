@@ -1,7 +1,7 @@
 //! The same scripts give the same digests natively, in wasm and in the page.
 //!
-//! `digests.json` is read here, natively and in wasm, and by the end-to-end tests of the page. If
-//! --test digest` prints the new values.
+//! `digests.json` is read here, natively and in wasm, and by the end-to-end tests of the page. A
+//! change that is meant to change runs fails here first, and shows the new digests.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
 

@@ -53,7 +53,7 @@ impl World {
         let mut verdict = Ok(());
         self.touch(target, |peer| {
             verdict = peer
-                .propose(&command, Token(request))
+                .propose(&command, token(request, attempt))
                 .map(drop)
                 .map_err(|error| error.to_response(peer.raft().term()));
             Ok(())
