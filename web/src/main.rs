@@ -1,3 +1,5 @@
-//! Stub.
+//! The program that trunk builds; everything is in the library, where tests can reach it.
 
-fn main() {}
+fn main() {
+    raft_web::run();
+}
