@@ -81,15 +81,19 @@ fn undo(back: &Function) {
     back.call0(&JsValue::NULL).expect("nothing throws");
 }
 
-/// A turn of the event loop and more.
-async fn pause() {
+async fn sleep(ms: u32) {
     let later = Promise::new(&mut |resolve, _| {
         let window = web_sys::window().expect("a browser");
         let set = js_sys::Reflect::get(&window, &"setTimeout".into()).expect("a timer");
         let set: Function = set.unchecked_into();
-        set.call2(&window, &resolve, &20.into()).expect("a timer");
+        set.call2(&window, &resolve, &ms.into()).expect("a timer");
     });
     JsFuture::from(later).await.expect("time passes");
+}
+
+/// Long enough for what is under way to happen.
+async fn pause() {
+    sleep(20).await;
 }
 
 async fn until(what: &str, done: impl Fn() -> bool) {
@@ -132,7 +136,7 @@ async fn a_new_disk_is_empty_and_in_its_first_epoch() {
     assert_eq!(contents, Contents { mark, ..Contents::default() });
     assert_eq!(disk.mark(), mark);
     drop(disk);
-    pause().await;
+    remove("new").await.expect("nobody is in the way");
     assert_eq!(*losses.borrow(), [], "letting go of a disk is no loss");
 }
 
@@ -237,6 +241,7 @@ async fn a_full_disk_still_shows_what_it_holds_and_lets_it_be_erased() {
     undo(&back);
     assert_eq!(losses.take(), [Loss::Full]);
     assert_eq!(kv(&contents), pairs(&[("a", "1")]));
+    assert_eq!(contents.mark, Mark { epoch: 1, sequence: 1 }, "as it is stored");
     assert_eq!(disk.commit(&one("a", "2")).await, Err(Loss::Full));
     drop(disk);
     assert_eq!(kv(&reloaded("full").await), pairs(&[("a", "1")]));
@@ -270,7 +275,7 @@ fn history() -> Vec<Batch> {
         batch.put(n as u64 % 3, Store::Raft, text(names[n % 4]), text(values[n % 6]));
         batch.delete(1, Store::Kv, text(names[n * 3 % 5]));
         if n.is_multiple_of(2) {
-            batch.set_cluster(text(values[n % 7]));
+            batch.set_cluster(n.to_string().into());
         }
         if n == 17 {
             batch.clear();
@@ -337,12 +342,12 @@ async fn the_writer_stops_for_good_at_the_first_loss() {
     assert_eq!(writer.push(one("b", "2")), Some(2));
     until("the second fails", || writer.loss().is_some()).await;
     undo(&back);
+    // The lock is free again, though the writer is still here.
+    assert_eq!(kv(&reloaded("stop").await), pairs(&[("a", "1")]));
     assert_eq!(writer.push(one("c", "3")), None, "a later batch would leave a hole");
     pause().await;
     assert_eq!((durable.take(), writer.durable()), (vec![1], 1));
     assert_eq!(*losses.borrow(), [Loss::Full]);
-
-    // The lock is free again, though the writer is still here.
     assert_eq!(kv(&reloaded("stop").await), pairs(&[("a", "1")]));
 }
 
@@ -402,6 +407,41 @@ async fn without_web_locks_the_last_opening_has_the_disk() {
     second.commit(&one("a", "2")).await.expect("a commit");
 }
 
+/// Opens a disk without locks while an earlier opening writes as fast as it can. Returns what it
+/// finds, and the number of the last write that was acknowledged to the earlier one.
+async fn open_amid_writes(options: &Options) -> (Contents, u64) {
+    let back = hide_locks();
+    let (first, _, losses) = opened(&options.name).await;
+    let writer = Writer::new(first, |_| {});
+    let busy = writer.clone();
+    wasm_bindgen_futures::spawn_local(async move {
+        // Faster than the disk: there is always a batch waiting.
+        while busy.push(one("a", "1")).is_some() {
+            sleep(1).await;
+        }
+    });
+    until("it is writing", || writer.durable() > 3).await;
+    let (_second, contents, _) = try_open(options).await.expect("the disk opens");
+    until("the first is shut out", || writer.loss().is_some()).await;
+    undo(&back);
+    assert_eq!(losses.take(), [Loss::Fenced]);
+    (contents, writer.durable())
+}
+
+#[wasm_bindgen_test]
+async fn an_opening_sees_every_write_that_an_earlier_one_got_acknowledged() {
+    let (contents, acknowledged) = open_amid_writes(&named("race")).await;
+    assert_eq!(contents.mark.sequence, acknowledged);
+}
+
+#[wasm_bindgen_test]
+async fn what_is_erased_stays_so_though_an_earlier_opening_is_writing() {
+    let options = Options { erase: true, ..named("race-erase") };
+    let (contents, _) = open_amid_writes(&options).await;
+    assert_eq!(contents.peers, [].into());
+    assert_eq!(reloaded("race-erase").await.peers, [].into());
+}
+
 #[wasm_bindgen_test]
 async fn a_browser_without_storage_is_an_answer_not_a_panic() {
     for (denied, name) in [(false, "missing"), (true, "denied")] {
@@ -432,14 +472,14 @@ async fn a_newer_schema_is_refused_and_left_as_it_is() {
 
 #[wasm_bindgen_test]
 async fn an_older_page_in_another_tab_is_reported_and_not_waited_for() {
-    drop(opened("blocked").await);
     let older = open("blocked", 1).await.expect("a database").unchecked_into();
     let back = ask_for_version(2);
     let error = refused(&named("blocked")).await;
     undo(&back);
     assert_eq!(error, OpenError::Blocked);
     web_sys::IdbDatabase::close(&older);
-    assert_eq!(reloaded("blocked").await.mark.epoch, 2, "the late opening is not in the way");
+    // Now the late opening succeeds, and must not be in the way of anything.
+    remove("blocked").await.expect("nobody is in the way");
 }
 
 #[wasm_bindgen_test]
@@ -573,9 +613,12 @@ async fn room_is_made_for_an_upgrade_and_for_a_deletion() {
 #[wasm_bindgen_test]
 async fn a_database_that_the_browser_closes_is_reported() {
     let spy = spy();
-    let (mut disk, _, losses) = opened("closed").await;
+    let (disk, _, losses) = opened("closed").await;
     spy.restore();
+    let writer = Writer::new(disk, |_| {});
     close_unexpectedly(&spy);
     assert_eq!(*losses.borrow(), [Loss::Closed]);
-    assert_eq!(disk.commit(&one("a", "1")).await, Err(Loss::Closed));
+    assert_eq!(writer.loss(), Some(Loss::Closed));
+    assert_eq!(writer.push(one("a", "1")), None);
+    assert_eq!(reloaded("closed").await.mark.epoch, 2, "the lock was let go");
 }

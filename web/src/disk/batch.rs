@@ -178,8 +178,7 @@ fn fence(transaction: &IdbTransaction, epoch: u64) -> Result<Rc<Cell<bool>>, Fau
         let (transaction, fenced) = (transaction.clone(), Rc::clone(&fenced));
         let request = request.clone();
         move || {
-            let stored = request.result().map_or(0, |value| idb::epoch(&value));
-            if stored != epoch {
+            if idb::count(request.result()) != epoch {
                 fenced.set(true);
                 let _ = transaction.abort();
             }

@@ -38,12 +38,7 @@ pub struct Records {
 }
 
 /// Reads everything, and resolves while the transaction is still open for more.
-///
-/// In a disk that was `erased`, counters that make no sense are 0; nothing else is left to doubt.
-pub(super) async fn read(
-    transaction: &IdbTransaction,
-    erased: bool,
-) -> Result<Contents, OpenError> {
+pub(super) async fn read(transaction: &IdbTransaction) -> Result<Contents, OpenError> {
     let meta = idb::store(transaction, META)?;
     let [epoch, sequence, cluster] = [EPOCH, SEQUENCE, CLUSTER].map(|key| meta.get(&key.into()));
     let raft = Listing::request(transaction, Store::Raft)?;
@@ -51,10 +46,6 @@ pub(super) async fn read(
     // Requests are answered in order, so this is the last answer.
     idb::answered(&kv.values).await?;
 
-    let counter = |key, request| match counter(key, request) {
-        Err(OpenError::Unreadable { .. }) if erased => Ok(0),
-        outcome => outcome,
-    };
     let mark = Mark { epoch: counter(EPOCH, epoch)?, sequence: counter(SEQUENCE, sequence)? };
     let mut contents = Contents { mark, cluster: record(cluster)?, ..Contents::default() };
     for (peer, pairs) in raft.decode()? {
@@ -68,6 +59,17 @@ pub(super) async fn read(
         return Err(unreadable(META, "there are records, but no epoch".into()));
     }
     Ok(contents)
+}
+
+/// Reads only what outlives an erasure, the counters. One that makes no sense is 0.
+pub(super) async fn read_counters(transaction: &IdbTransaction) -> Result<Contents, OpenError> {
+    let meta = idb::store(transaction, META)?;
+    let get = |key: &str| meta.get(&key.into()).map_err(Fault::from);
+    let (epoch, sequence) = (get(EPOCH)?, get(SEQUENCE)?);
+    idb::answered(&sequence).await?;
+
+    let [epoch, sequence] = [epoch, sequence].map(|request| idb::count(request.result()));
+    Ok(Contents { mark: Mark { epoch, sequence }, ..Contents::default() })
 }
 
 /// Both lists of a store: IndexedDB has no request that gives keys with their values.

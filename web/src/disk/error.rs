@@ -129,7 +129,7 @@ pub enum Loss {
          This tab goes on in memory; free some space and reload, or reset"
     )]
     Full,
-    /// A later opening owns the disk: it took the lock, or the stored epoch is above ours.
+    /// A later opening owns the disk: it took the lock, or the stored epoch is not ours.
     #[error(
         "Another tab has taken the cluster over, with everything that was acknowledged here. \
          This tab goes on in memory; reload to take it back"

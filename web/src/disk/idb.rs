@@ -169,7 +169,7 @@ pub(super) fn whole(value: &JsValue) -> Option<u64> {
     exact.then_some(value as u64)
 }
 
-/// A stored epoch. None yet, and one that makes no sense, are 0.
-pub(super) fn epoch(value: &JsValue) -> u64 {
-    whole(value).unwrap_or(0)
+/// A stored counter. One that is not there yet, or makes no sense, is 0.
+pub(super) fn count(stored: Result<JsValue, JsValue>) -> u64 {
+    stored.ok().and_then(|value| whole(&value)).unwrap_or(0)
 }

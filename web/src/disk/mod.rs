@@ -95,31 +95,39 @@ impl Disk {
         watch.guard(&database);
         let witness = Witness::of(&options.name);
         let mut disk = Self { database, _lock: lock, watch, witness, mark: Mark::default() };
-        if options.erase {
-            batch::erase(&disk.database).await?;
-        }
         let mut contents = disk.load(options.erase).await?;
         contents.warnings.extend(no_lock);
+        if options.erase {
+            // Only now: an earlier holder can no longer add to what is left.
+            batch::erase(&disk.database).await?;
+        }
         disk.watch.report_to(on_loss)?;
         Ok((disk, contents))
     }
 
     /// Loads what is stored and raises the epoch in one transaction: all earlier openings find a
     /// higher epoch than theirs, and none can write in between.
-    async fn load(&mut self, erased: bool) -> Result<Contents, OpenError> {
+    async fn load(&mut self, erase: bool) -> Result<Contents, OpenError> {
         let transaction = self.database.write()?;
-        let read = contents::read(&transaction, erased).await;
-        // A record that does not decode: leave everything as it is.
-        let mut contents = read.inspect_err(|_| drop(transaction.abort()))?;
-        if !erased {
+        // If this fails, the transaction ends without having changed anything.
+        let mut contents = if erase {
+            contents::read_counters(&transaction).await?
+        } else {
+            contents::read(&transaction).await?
+        };
+        if !erase {
             contents.warnings.extend(self.witness.doubt(contents.mark));
         }
         // A database that was rolled back must not count again through epochs it once had.
-        contents.mark.epoch = contents.mark.epoch.max(self.witness.read().epoch) + 1;
-        match Batch::default().send(&transaction, contents.mark).await {
-            Ok(()) => self.witness.write(contents.mark),
+        let highest = contents.mark.epoch.max(self.witness.read().epoch);
+        let next = Mark { epoch: highest + 1, ..contents.mark };
+        match Batch::default().send(&transaction, next).await {
+            Ok(()) => {
+                contents.mark = next;
+                self.witness.write(next);
+            }
             Err(Loss::Full) => drop(self.watch.lose(Loss::Full)),
-            Err(loss) => return Err(self.watch.lose(loss).into()),
+            Err(loss) => return Err(loss.into()),
         }
         self.mark = contents.mark;
         Ok(contents)
