@@ -137,12 +137,14 @@ impl Session {
             })
         };
         let was_saved = loaded.is_some();
-        let mut playground = self.playground.borrow_mut();
-        if let Some(mut loaded) = loaded {
-            loaded.pace_mut().set_speed(playground.pace().speed());
-            *playground = loaded;
-        }
-        let everything = playground.keep_saved(durable);
+        let everything = {
+            let mut playground = self.playground.borrow_mut();
+            if let Some(mut loaded) = loaded {
+                loaded.pace_mut().set_speed(playground.pace().speed());
+                *playground = loaded;
+            }
+            playground.keep_saved(durable)
+        };
         if !was_saved {
             writer.push(everything);
         }
@@ -282,7 +284,8 @@ impl Session {
         let speed = self.look(|playground| playground.pace().speed());
         let mut fresh = Playground::new(&Scenario::new(fresh_seed()), running)?;
         fresh.pace_mut().set_speed(speed);
-        if let Some(writer) = &*self.writer.borrow() {
+        let writer = self.writer.borrow().clone();
+        if let Some(writer) = writer {
             let mut batch = Batch::default();
             batch.clear();
             batch.merge(fresh.keep_saved(writer.durable()));
@@ -297,14 +300,14 @@ impl Session {
         Ok(())
     }
 
-    /// Hands what has become durable in the world to the browser's disk, as one batch.
+    /// Hands what has become durable in the world to the browser's disk, as one batch. Nothing is
+    /// borrowed while the disk works: it may report a loss at any time.
     fn save(&self) {
-        let mut playground = self.playground.borrow_mut();
-        let batch = playground.take_writes();
-        let writer = self.writer.borrow();
+        let batch = self.playground.borrow_mut().take_writes();
+        let writer = self.writer.borrow().clone();
         // Without a disk nothing is collected; a lost one reports itself.
-        if let Some(pushed) = writer.as_ref().and_then(|writer| writer.push(batch)) {
-            playground.note_pushed(pushed);
+        if let Some(pushed) = writer.and_then(|writer| writer.push(batch)) {
+            self.playground.borrow_mut().note_pushed(pushed);
         }
     }
 

@@ -116,9 +116,16 @@ impl Component for App {
         let session = &ctx.props().session;
         match msg {
             Msg::Frame(frame_ms) => {
-                self.frame_began_ms = Some(frames::now_ms());
+                let began_ms = frames::now_ms();
                 session.frame(frame_ms);
-                return self.refresh(session);
+                let changed = self.refresh(session);
+                if changed {
+                    // The frame ends when it is drawn.
+                    self.frame_began_ms = Some(began_ms);
+                } else {
+                    session.times().borrow_mut().add(frames::now_ms() - began_ms);
+                }
+                return changed;
             }
             Msg::Changed => return self.refresh(session),
             Msg::Act(action) => self.act(session, action),
