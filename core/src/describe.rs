@@ -7,8 +7,10 @@ use alloc::string::String;
 use core::fmt::{self, Write};
 
 use crate::EntryId;
-use crate::proto::eraftpb::{Message, MessageType};
+use crate::proto::eraftpb::{Entry, Message, MessageType};
 use crate::raft::StateRole;
+use crate::raw_node::Ready;
+use crate::tracker::{Progress, ProgressState};
 
 /// The role as the paper names it.
 pub fn role(role: StateRole) -> &'static str {
@@ -43,7 +45,10 @@ fn write_message(line: &mut String, m: &Message) -> fmt::Result {
     match MessageType::try_from(m.msg_type) {
         Ok(MessageType::MsgAppend) => {
             write!(line, " base={}", EntryId::new(m.log_term, m.index))?;
-            write_entries(line, m)?;
+            if !m.entries.is_empty() {
+                line.push(' ');
+                write_entries(line, &m.entries)?;
+            }
             write!(line, " commit={}", m.commit)
         }
         Ok(MessageType::MsgAppendResponse) if m.reject => {
@@ -67,18 +72,68 @@ fn write_message(line: &mut String, m: &Message) -> fmt::Result {
     }
 }
 
-fn write_entries(line: &mut String, m: &Message) -> fmt::Result {
-    const SHOWN: usize = 4;
-    if m.entries.is_empty() {
-        return Ok(());
+/// What a leader knows about a peer: `Probe match=0 next=5`.
+pub fn progress(progress: &Progress) -> String {
+    let mut line = String::new();
+    let _ = write_progress(&mut line, progress);
+    line
+}
+
+fn write_progress(line: &mut String, progress: &Progress) -> fmt::Result {
+    let name = match progress.state {
+        ProgressState::Probe => "Probe",
+        ProgressState::Replicate => "Replicate",
+        ProgressState::Snapshot => "Snapshot",
+    };
+    let (matched, next) = (progress.matched, progress.next);
+    write!(line, "{name} match={matched} next={next}")?;
+    if progress.pending_snapshot > 0 {
+        write!(line, " pending={}", progress.pending_snapshot)?;
     }
-    line.push_str(" [");
-    for (position, entry) in m.entries.iter().take(SHOWN).enumerate() {
+    match progress.inflights.count() {
+        0 => Ok(()),
+        count => write!(line, " inflight={count}"),
+    }
+}
+
+/// What a [`Ready`] asks for, without the parts that are empty:
+/// `Ready 3 term=1 vote=2 commit=0 save=[1@1] apply=[1@1] messages=2`.
+pub fn ready(ready: &Ready) -> String {
+    let mut line = String::new();
+    let _ = write_ready(&mut line, ready);
+    line
+}
+
+fn write_ready(line: &mut String, ready: &Ready) -> fmt::Result {
+    write!(line, "Ready {}", ready.number)?;
+    if let Some(state) = ready.hard_state {
+        let (term, vote, commit) = (state.term, state.vote, state.commit);
+        write!(line, " term={term} vote={vote} commit={commit}")?;
+    }
+    if let Some(snapshot) = &ready.snapshot {
+        write!(line, " snapshot={}", EntryId::of_snapshot(snapshot))?;
+    }
+    for (name, entries) in [("save", &ready.entries), ("apply", &ready.committed_entries)] {
+        if !entries.is_empty() {
+            write!(line, " {name}=")?;
+            write_entries(line, entries)?;
+        }
+    }
+    match ready.messages.len() {
+        0 => Ok(()),
+        count => write!(line, " messages={count}"),
+    }
+}
+
+fn write_entries(line: &mut String, entries: &[Entry]) -> fmt::Result {
+    const SHOWN: usize = 4;
+    line.push('[');
+    for (position, entry) in entries.iter().take(SHOWN).enumerate() {
         let gap = if position > 0 { " " } else { "" };
         write!(line, "{gap}{}", EntryId::of(entry))?;
     }
-    match m.entries.last() {
-        Some(last) if m.entries.len() > SHOWN => write!(line, " … {}", EntryId::of(last))?,
+    match entries.last() {
+        Some(last) if entries.len() > SHOWN => write!(line, " … {}", EntryId::of(last))?,
         _ => {}
     }
     line.push(']');
@@ -89,6 +144,7 @@ fn write_entries(line: &mut String, m: &Message) -> fmt::Result {
 mod tests {
     use super::*;
     use crate::log::tests::entry;
+    use crate::proto::eraftpb::HardState;
     use alloc::vec;
 
     #[test]
@@ -107,6 +163,37 @@ mod tests {
         assert_eq!(message(&m), "n1@3 → n2 Append base=4@2 [5@3 6@3] commit=4");
         let long = Message { entries: (5..25).map(|i| entry(3, i)).collect(), ..m };
         assert_eq!(message(&long), "n1@3 → n2 Append base=4@2 [5@3 6@3 7@3 8@3 … 24@3] commit=4");
+    }
+
+    #[test]
+    fn a_progress_shows_its_state_and_only_what_is_under_way() {
+        let idle = Progress::new(5, 2);
+        assert_eq!(progress(&idle), "Probe match=0 next=5");
+        let mut busy = Progress::new(5, 2);
+        busy.acknowledge(4);
+        busy.become_replicate();
+        busy.sent_append(6, 4);
+        assert_eq!(progress(&busy), "Replicate match=4 next=7 inflight=1");
+        busy.become_snapshot(9);
+        assert_eq!(progress(&busy), "Snapshot match=4 next=10 pending=9");
+    }
+
+    #[test]
+    fn a_ready_shows_only_what_it_asks_for() {
+        let empty = Ready { number: 7, ..Ready::default() };
+        assert_eq!(ready(&empty), "Ready 7");
+        let full = Ready {
+            number: 8,
+            hard_state: Some(HardState { term: 1, vote: 2, commit: 1 }),
+            entries: vec![entry(1, 1), entry(1, 2)],
+            committed_entries: vec![entry(1, 1)],
+            messages: vec![Message::default()],
+            ..Ready::default()
+        };
+        assert_eq!(
+            ready(&full),
+            "Ready 8 term=1 vote=2 commit=1 save=[1@1 2@1] apply=[1@1] messages=1"
+        );
     }
 
     #[test]

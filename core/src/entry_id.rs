@@ -17,6 +17,10 @@ pub struct EntryId {
 }
 
 impl EntryId {
+    /// The largest term or index that is believed, in a message or in a storage. No cluster counts
+    /// so far, and below it nothing that adds one can overflow.
+    pub(crate) const LIMIT: u64 = u64::MAX / 2;
+
     /// The entry of this term at this index.
     pub const fn new(term: u64, index: u64) -> Self {
         Self { term, index }

@@ -175,7 +175,10 @@ pub enum Malformed {
         /// End of the leader's log.
         last: u64,
     },
-    /// An index so large that it has no successor.
+    /// A term so large that only a forger can have reached it; nobody could campaign after it.
+    #[error("term {0} is out of range")]
+    TermRange(u64),
+    /// An index so large that only a forger can have reached it.
     #[error("index {0} is out of range")]
     IndexRange(u64),
     /// A snapshot must say what it contains.

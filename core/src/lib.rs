@@ -1,6 +1,61 @@
 //! Raft, the consensus algorithm, as a library without I/O, clock, threads or `std`.
 //!
-//! TODO-front-page
+//! A [`RawNode`] is one peer. You tell it that time passed ([`tick`](RawNode::tick)), that a message
+//! came ([`step`](RawNode::step)) or that you want something agreed on
+//! ([`propose`](RawNode::propose)); it tells you in a [`Ready`] what to persist, what to send and
+//! what to apply. It is deterministic: the same calls with the same [`Config::seed`] give the same
+//! messages on every platform, bit for bit.
+//!
+//! Three peers in one process, on a network that is a queue:
+//!
+//! ```
+//! use raft_core::{Config, MemStorage, RawNode, StateRole};
+//! use std::collections::VecDeque;
+//!
+//! let mut peers = Vec::new();
+//! for id in 1..=3 {
+//!     peers.push(RawNode::new(&Config::new(id), MemStorage::with_voters([1, 2, 3]))?);
+//! }
+//! let mut applied = Vec::new();
+//! let mut network = VecDeque::new();
+//! peers[0].campaign()?;
+//! loop {
+//!     for peer in &mut peers {
+//!         while peer.has_ready() {
+//!             let mut ready = peer.ready()?;
+//!             // 1. Persist: entries, term, vote, before anything is said.
+//!             peer.store_mut().append(&ready.entries)?;
+//!             if let Some(state) = ready.hard_state {
+//!                 peer.store_mut().set_hard_state(state);
+//!             }
+//!             // 2. Send. 3. Apply. 4. Say so.
+//!             network.extend(ready.messages.drain(..));
+//!             applied.extend(ready.committed_entries.drain(..).map(|entry| entry.data));
+//!             peer.advance(ready);
+//!         }
+//!     }
+//!     if let Some(message) = network.pop_front() {
+//!         let receiver = message.to as usize - 1;
+//!         peers[receiver].step(message)?;
+//!     } else if peers[0].raft().role() == StateRole::Leader && applied.len() == 3 {
+//!         // All three have applied the new leader's empty entry: time for work.
+//!         peers[0].propose("hello")?;
+//!     } else {
+//!         break;
+//!     }
+//! }
+//! assert_eq!(applied.iter().filter(|data| &data[..] == b"hello").count(), 3);
+//! # Ok::<(), raft_core::Error>(())
+//! ```
+//!
+//! | to read | what it is |
+//! | --- | --- |
+//! | [`rules`] | the decisions that make Raft safe, on one page, each with its reason |
+//! | [`RawNode`], [`Ready`] | the way an application drives a peer |
+//! | [`RaftLog`], [`Storage`] | what is on disk, what is not yet, and how far it is committed |
+//! | [`Progress`] | what a leader knows about a follower |
+//! | [`describe`] | messages and states in words |
+//! | [`proto`] | the messages, generated from `proto/` |
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -29,3 +84,6 @@ pub use raw_node::{RawNode, Ready, Status};
 pub use rules::Rules;
 pub use storage::{MemStorage, RaftState, Storage, limit_size};
 pub use tracker::{Inflights, Progress, ProgressState, ProgressTracker};
+
+#[cfg(test)]
+mod tests;

@@ -54,6 +54,7 @@ pub struct Ready {
 #[derive(Clone, Debug)]
 struct Offer {
     number: u64,
+    first_entry: Option<u64>,
     last_entry: Option<EntryId>,
     snapshot_index: Option<u64>,
     hard_state: Option<HardState>,
@@ -64,9 +65,9 @@ struct Offer {
 /// calls.
 #[derive(Clone, Debug)]
 pub struct RawNode<S> {
-    raft: Raft<S>,
-    offered_soft_state: SoftState,
-    offered_hard_state: HardState,
+    pub(crate) raft: Raft<S>,
+    pub(crate) offered_soft_state: SoftState,
+    pub(crate) offered_hard_state: HardState,
     offers: VecDeque<Offer>,
     last_number: u64,
 }
@@ -159,9 +160,8 @@ impl<S: Storage> RawNode<S> {
         change: impl Into<ConfChangeV2> + Into<Entry> + Clone,
     ) -> Result<Proposal> {
         simple_change(&change.clone().into())?;
-        let raft = &self.raft;
-        let pending = raft.pending_conf_index;
-        if raft.role == StateRole::Leader && pending > raft.log.applied() {
+        if self.raft.role == StateRole::Leader && !self.raft.may_change_membership() {
+            let pending = self.raft.pending_conf_index;
             return Err(Error::ProposalDropped(DropReason::PendingConfChange(pending)));
         }
         self.raft.propose([change.into()].to_vec())
@@ -253,6 +253,7 @@ impl<S: Storage> RawNode<S> {
             !entries.is_empty() || snapshot.is_some() || hard_state.is_some_and(needs_sync);
         self.offers.push_back(Offer {
             number: self.last_number,
+            first_entry: entries.first().map(|entry| entry.index),
             last_entry: entries.last().map(EntryId::of),
             snapshot_index: snapshot.as_ref().map(|snapshot| EntryId::of_snapshot(snapshot).index),
             hard_state,
@@ -298,11 +299,20 @@ impl<S: Storage> RawNode<S> {
                 self.raft.log.stable_snapshot_to(index);
                 self.raft.log.applied_to(index);
             }
-            self.raft.on_persisted(offer.last_entry, offer.hard_state);
+            let last_entry = offer.last_entry.filter(|id| !self.will_overwrite(*id));
+            self.raft.on_persisted(last_entry, offer.hard_state);
             if let Some(index) = offer.committed_index {
                 self.raft.log.applied_to(index);
             }
         }
+    }
+
+    /// Whether something at or before `id` is still to be written, by a later `Ready`. Then the disk
+    /// does not yet agree with the log up to `id`, even if it holds an entry of this name: leaders
+    /// may have replaced it and brought it back while the disk was busy.
+    fn will_overwrite(&self, id: EntryId) -> bool {
+        let later = self.offers.iter().filter_map(|offer| offer.first_entry);
+        later.chain(self.raft.log.first_unoffered()).any(|first| first <= id.index)
     }
 
     /// A view for tools and tests.

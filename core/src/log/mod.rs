@@ -43,8 +43,8 @@ impl<S: Storage> RaftLog<S> {
     pub fn new(storage: S) -> Result<Self> {
         let (first, last) = (storage.first_index()?, storage.last_index()?);
         let truncated = first.saturating_sub(1);
-        if first == 0 || last < truncated || last == u64::MAX {
-            let (min, max) = (truncated, u64::MAX - 1);
+        if first == 0 || last < truncated || last > EntryId::LIMIT {
+            let (min, max) = (truncated, EntryId::LIMIT);
             let what = "last index";
             return Err(StorageError::Inconsistent { what, value: last, min, max }.into());
         }
@@ -308,6 +308,11 @@ impl<S: Storage> RaftLog<S> {
     /// Whether a `Ready` would carry something to persist.
     pub(crate) fn has_unoffered(&self) -> bool {
         !self.unstable.unoffered().is_empty() || self.unstable.unoffered_snapshot().is_some()
+    }
+
+    /// Index of the first entry that a `Ready` would carry.
+    pub(crate) fn first_unoffered(&self) -> Option<u64> {
+        self.unstable.unoffered().first().map(|entry| entry.index)
     }
 
     /// Hands out what has to be persisted, once.

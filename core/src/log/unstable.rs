@@ -67,7 +67,10 @@ impl Unstable {
 
     /// Entries from `low` up to but without `high`, as far as they are here.
     pub(crate) fn slice(&self, low: u64, high: u64) -> &[Entry] {
-        let clamp = |index| self.position(index).unwrap_or(0).min(self.entries.len());
+        // Clamped as indices, before they become positions: where positions have 32 bits, an
+        // index far beyond the log has none, and must not pass for one before it.
+        let end = self.last_index() + 1;
+        let clamp = |index: u64| self.position(index.min(end)).unwrap_or(0);
         let (from, to) = (clamp(low), clamp(high));
         self.entries.get(from..to).unwrap_or(&[])
     }

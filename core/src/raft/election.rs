@@ -12,7 +12,8 @@ impl<S: Storage> Raft<S> {
     /// not campaign, nor does a peer with a committed but unapplied membership change: it might
     /// count the wrong majority.
     pub(super) fn handle_hup(&mut self) -> Result<()> {
-        if self.role == StateRole::Leader || !self.is_promotable() {
+        let terms_left = self.term < EntryId::LIMIT;
+        if self.role == StateRole::Leader || !self.is_promotable() || !terms_left {
             return Ok(());
         }
         if self.has_unapplied_conf_change()? {

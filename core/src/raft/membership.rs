@@ -19,9 +19,14 @@ impl<S: Storage> Raft<S> {
     }
 
     /// Removes a voter (TinyKV `removeNode`). What waited for its acknowledgement may be committed
-    /// now.
+    /// now. A leader that is removed steps down (section 6): it refuses proposals, and as long as
+    /// it sent heartbeats nobody else would campaign.
     pub(crate) fn remove_node(&mut self, id: u64) {
         if !self.prs.remove(id) {
+            return;
+        }
+        if id == self.id && self.role == StateRole::Leader {
+            self.become_follower(self.term, NONE);
             return;
         }
         if self.transferee == Some(id) {
@@ -41,10 +46,15 @@ impl<S: Storage> Raft<S> {
             match kind {
                 ConfChangeType::AddNode => self.add_node(id),
                 ConfChangeType::RemoveNode => self.remove_node(id),
-                ConfChangeType::AddLearnerNode => return Err(ConfChangeError::Learner.into()),
+                ConfChangeType::AddLearnerNode => {}
             }
         }
         Ok(self.prs.conf_state())
+    }
+
+    /// Whether a membership change may be appended now: no earlier one waits to be applied.
+    pub(crate) fn may_change_membership(&self) -> bool {
+        (self.rules.may_change_membership)(self.pending_conf_index, self.log.applied())
     }
 
     /// Replaces the members.
@@ -82,6 +92,9 @@ pub(crate) fn simple_change(
     let number = single.change_type;
     let kind =
         ConfChangeType::try_from(number).map_err(|_| ConfChangeError::UnknownType(number))?;
+    if kind == ConfChangeType::AddLearnerNode {
+        return Err(ConfChangeError::Learner);
+    }
     Ok((single.node_id != NONE).then_some((single.node_id, kind)))
 }
 

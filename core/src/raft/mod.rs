@@ -30,6 +30,7 @@ pub(crate) use self::membership::simple_change;
 pub use self::replication::Proposal;
 pub(crate) use self::roles::local;
 pub use self::snapshot::SnapshotStatus;
+use crate::EntryId;
 use crate::config::{Config, SelfAck};
 use crate::error::{Malformed, Result, StorageError};
 use crate::log::RaftLog;
@@ -123,6 +124,7 @@ impl<S: Storage> Raft<S> {
             rules: config.rules,
             rng: TimeoutRng::new(config.seed, config.id),
         };
+        check_range("term", hard_state.term, 0, EntryId::LIMIT)?;
         raft.recover_commit(hard_state.commit)?;
         raft.recover_applied(config.applied)?;
         if config.peers.is_empty() {
@@ -137,9 +139,8 @@ impl<S: Storage> Raft<S> {
     fn recover_commit(&mut self, commit: u64) -> Result<()> {
         let (min, max) = (self.log.committed(), self.log.last_index());
         // An empty hard state beside a snapshot is a peer that has not written one yet.
-        if commit != 0 && !(min..=max).contains(&commit) {
-            let what = "commit index";
-            return Err(StorageError::Inconsistent { what, value: commit, min, max }.into());
+        if commit != 0 {
+            check_range("commit index", commit, min, max)?;
         }
         self.log.commit_to(commit);
         Ok(())
@@ -147,9 +148,8 @@ impl<S: Storage> Raft<S> {
 
     fn recover_applied(&mut self, applied: u64) -> Result<()> {
         let (min, max) = (self.log.applied(), self.log.committed());
-        if applied != 0 && !(min..=max).contains(&applied) {
-            let what = "applied index";
-            return Err(StorageError::Inconsistent { what, value: applied, min, max }.into());
+        if applied != 0 {
+            check_range("applied index", applied, min, max)?;
         }
         self.log.applied_to(applied);
         Ok(())
@@ -246,6 +246,9 @@ impl<S: Storage> Raft<S> {
             return Ok(());
         }
         if !local {
+            if message.term > EntryId::LIMIT {
+                return Err(Malformed::TermRange(message.term).into());
+            }
             match (self.rules.compare_terms)(self.term, message.term) {
                 TermVerdict::Stale => return Ok(()),
                 TermVerdict::Current => {}
@@ -329,6 +332,15 @@ impl<S: Storage> Raft<S> {
     fn hear_from_leader(&mut self, leader: u64) {
         self.election_elapsed = 0;
         self.leader = leader;
+    }
+}
+
+/// Refuses a stored number that no peer could have written.
+fn check_range(what: &'static str, value: u64, min: u64, max: u64) -> Result<(), StorageError> {
+    if (min..=max).contains(&value) {
+        Ok(())
+    } else {
+        Err(StorageError::Inconsistent { what, value, min, max })
     }
 }
 

@@ -72,7 +72,7 @@ impl<S: Storage> Raft<S> {
             if entry.entry_type == i32::from(EntryType::EntryNormal) {
                 continue;
             }
-            if (self.rules.may_change_membership)(self.pending_conf_index, self.log.applied()) {
+            if self.may_change_membership() {
                 self.pending_conf_index = index;
             } else {
                 *entry = Entry::default();

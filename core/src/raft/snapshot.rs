@@ -57,7 +57,7 @@ impl<S: Storage> Raft<S> {
     fn restore(&mut self, snapshot: Snapshot) -> Result<()> {
         let metadata = snapshot.metadata.as_ref().ok_or(Malformed::NoSnapshotMetadata)?;
         let id = EntryId::new(metadata.term, metadata.index);
-        if id.index == u64::MAX {
+        if id.index > EntryId::LIMIT {
             return Err(Malformed::IndexRange(id.index).into());
         }
         if self.role != StateRole::Follower

@@ -83,3 +83,6 @@ pub(crate) fn count_within(entries: &[Entry], max_size: u64) -> usize {
         })
         .count()
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,15 @@
+//! What TinyKV's suites do not notice: rules that can be broken while all of P, R, N and H pass,
+//! and promises of this core that have no counterpart there.
+
+mod append;
+mod membership;
+mod own_ack;
+mod progress;
+mod random;
+mod ready;
+mod slow_disk;
+mod snapshot;
+mod step;
+mod timers;
+mod transfer;
+mod votes;

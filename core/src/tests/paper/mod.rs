@@ -1,0 +1,4 @@
+//! TinyKV's `raft_paper_test.go`: one test for one sentence of the paper.
+
+mod election;
+mod replication;
