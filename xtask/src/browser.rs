@@ -3,12 +3,27 @@
 use std::env;
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow};
 
-use crate::debian;
+use crate::packages::Package;
 use crate::sh;
 
-const BROWSERS: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
+const BROWSER: Package = Package {
+    name: "Chromium with chromedriver",
+    debian: &["chromium", "chromium-driver"],
+    lines: &[
+        // Where there is snap, it is Ubuntu, and the packages have other names.
+        ("snap", "sudo apt-get install -y chromium-browser chromium-chromedriver"),
+        ("apt-get", "sudo apt-get install -y chromium chromium-driver"),
+        ("dnf", "sudo dnf install -y chromium chromedriver"),
+        ("pacman", "sudo pacman -S chromium"),
+        ("brew", "brew install --cask google-chrome chromedriver"),
+        ("winget", "winget install Google.Chrome Chromium.ChromeDriver"),
+    ],
+};
+
+const BROWSERS: [&str; 4] =
+    ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 const MAC_CHROME: &str = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome";
 
 /// Chromium (or Chrome) and the program that remote-controls it.
@@ -25,17 +40,7 @@ pub(crate) struct Browser {
 /// # Errors
 /// One is missing and cannot be installed here; the message holds the line to type.
 pub(crate) fn ensure() -> Result<Browser> {
-    if find().is_none() && debian::can_install() {
-        debian::install(&["chromium", "chromium-driver"])?;
-    }
-    match find() {
-        Some(browser) => Ok(browser),
-        None => bail!(
-            "no Chromium with chromedriver on PATH; type: {}\n\
-             or leave the steps that need it out: cargo xtask test --no-browser",
-            advice()
-        ),
-    }
+    BROWSER.ensure(find).map_err(|error| anyhow!("{error:#} (or leave it out: --no-browser)"))
 }
 
 fn find() -> Option<Browser> {
@@ -63,14 +68,4 @@ fn driver() -> Option<PathBuf> {
 
 fn named_by(variable: &str) -> Option<PathBuf> {
     env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from)
-}
-
-fn advice() -> &'static str {
-    if cfg!(target_os = "macos") {
-        "brew install --cask google-chrome chromedriver"
-    } else if cfg!(windows) {
-        "winget install Google.Chrome Chromium.ChromeDriver"
-    } else {
-        "sudo apt-get install -y chromium chromium-driver"
-    }
 }

@@ -4,6 +4,7 @@
 //! installs, saying so, or fails with the one line to type. Nothing is left out silently.
 
 use std::env;
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -13,9 +14,9 @@ use crate::project::Project;
 
 mod args;
 mod browser;
-mod debian;
 mod dist;
 mod node;
+mod packages;
 mod project;
 mod rust;
 mod serve;
@@ -37,13 +38,15 @@ fn run() -> Result<()> {
     let command = args::parse(env::args_os().skip(1))?;
     let project = Project::find()?;
     match command {
-        Command::Help => {
-            println!("{}", args::HELP);
-            test::print_steps();
-            Ok(())
-        }
+        Command::Help => help(),
         Command::Serve(options) => serve::serve(&project, &options),
         Command::Test(options) => test::test(&project, &options),
         Command::Dist => dist::dist(&project),
     }
+}
+
+/// Not with `println!`, which panics when `| head` stops reading.
+fn help() -> Result<()> {
+    let text = format!("{}\n{}", args::HELP, test::list_steps());
+    Ok(io::stdout().write_all(text.as_bytes())?)
 }

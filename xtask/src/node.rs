@@ -4,11 +4,23 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::debian;
+use crate::packages::Package;
 use crate::sh;
 
 /// The oldest one that Playwright and the test runner's options work with.
 const OLDEST: u32 = 20;
+
+const NODE: Package = Package {
+    name: "Node.js with npm",
+    debian: &["nodejs", "npm"],
+    lines: &[
+        ("apt-get", "sudo apt-get install -y nodejs npm"),
+        ("dnf", "sudo dnf install -y nodejs npm"),
+        ("pacman", "sudo pacman -S nodejs npm"),
+        ("brew", "brew install node"),
+        ("winget", "winget install OpenJS.NodeJS.LTS"),
+    ],
+};
 
 /// The two programs.
 #[derive(Debug)]
@@ -24,12 +36,7 @@ pub(crate) struct Node {
 /// # Errors
 /// It is missing and cannot be installed here, or it is too old.
 pub(crate) fn ensure() -> Result<Node> {
-    if find().is_none() && debian::can_install() {
-        debian::install(&["nodejs", "npm"])?;
-    }
-    let Some(found) = find() else {
-        bail!("Node.js and npm are missing; type: {}", advice());
-    };
+    let found = NODE.ensure(find)?;
     let version = sh::read(sh::command(&found.node, Path::new(".")).arg("--version"))?;
     let major = major(&version).with_context(|| format!("`{version}` is no version of Node.js"))?;
     if major < OLDEST {
@@ -41,16 +48,6 @@ pub(crate) fn ensure() -> Result<Node> {
 fn find() -> Option<Node> {
     let npm = if cfg!(windows) { "npm.cmd" } else { "npm" };
     Some(Node { node: sh::which("node")?, npm: sh::which(npm)? })
-}
-
-fn advice() -> &'static str {
-    if cfg!(target_os = "macos") {
-        "brew install node"
-    } else if cfg!(windows) {
-        "winget install OpenJS.NodeJS.LTS"
-    } else {
-        "sudo apt-get install -y nodejs npm"
-    }
 }
 
 /// 20 of `v20.19.2`.

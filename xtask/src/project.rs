@@ -40,8 +40,8 @@ impl Project {
     /// There is no such file, or it does not hold the package.
     pub(crate) fn locked_version(&self, package: &str) -> Result<String> {
         let path = self.root.join("Cargo.lock");
-        let lock = fs::read_to_string(&path)
-            .with_context(|| format!("cannot read {}", path.display()))?;
+        let lock =
+            fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
         let version = find_locked(&lock, package);
         version.with_context(|| format!("Cargo.lock holds no `{package}`"))
     }

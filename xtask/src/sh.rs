@@ -20,6 +20,14 @@ pub(crate) fn command(program: impl AsRef<OsStr>, dir: &Path) -> Command {
 /// The program cannot be started, or it ends with another status than success.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     println!("$ {}", show(command));
+    run_quietly(command)
+}
+
+/// Runs `command` without showing it; its output goes where ours goes.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn run_quietly(command: &mut Command) -> Result<()> {
     let name = name_of(command);
     let status = command.status().with_context(|| format!("cannot start `{name}`"))?;
     if !status.success() {
@@ -59,6 +67,11 @@ pub(crate) fn which(name: &str) -> Option<PathBuf> {
     env::split_paths(&path).map(|dir| executable(&dir, name)).find(|file| file.is_file())
 }
 
+/// Whether there is an executable of that name on `PATH`.
+pub(crate) fn is_on_path(name: &str) -> bool {
+    which(name).is_some()
+}
+
 /// The path of program `name` in folder `dir`, with the ending that this system gives programs.
 pub(crate) fn executable(dir: &Path, name: &str) -> PathBuf {
     dir.join(format!("{name}{}", env::consts::EXE_SUFFIX))
@@ -78,9 +91,10 @@ pub(crate) fn prefix_path(command: &mut Command, dirs: &[PathBuf]) -> Result<()>
 
 /// `command` as one would type it: the variables it sets, except `PATH`, then the words.
 pub(crate) fn show(command: &Command) -> String {
-    let variables = command.get_envs().filter(|(key, _)| *key != "PATH").filter_map(|(key, value)| {
-        Some(format!("{}={}", key.display(), quote(&value?.display().to_string())))
-    });
+    let variables =
+        command.get_envs().filter(|(key, _)| *key != "PATH").filter_map(|(key, value)| {
+            Some(format!("{}={}", key.display(), quote(&value?.display().to_string())))
+        });
     let program = name_of(command);
     let args = command.get_args().map(|arg| quote(&arg.display().to_string()));
     variables.chain([program]).chain(args).collect::<Vec<_>>().join(" ")

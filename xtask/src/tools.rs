@@ -1,34 +1,24 @@
 //! The pinned tools: built once into a per-user cache folder, found there ever after.
 //!
-//! A tool lives in `<cache>/tools/<name>-<version>/`. It is installed beside that folder and moved
-//! in by one rename once it has proved that it runs, so an interrupted install is never taken for
-//! a tool; the compiled dependencies of an interrupted build stay, and the next try goes on there.
+//! A tool lives in `<cache>/tools/<name>-<version>/`, so that versions live side by side and a
+//! fresh clone finds what an older one has built.
 
 use std::env;
-use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Instant;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 
-use crate::node;
-use crate::project::{Project, shown};
+use crate::project::Project;
 use crate::sh;
+
+mod install;
 
 /// Newer ones need a newer rustc than `rust-toolchain.toml` has. `Trunk.toml` says the same.
 const TRUNK: &str = "0.21.14";
 /// The version on npm is binaryen's own number. `Trunk.toml` says the same.
 const BINARYEN: &str = "132.0.0";
 const CARGO_DENY: &str = "0.20.2";
-
-/// Optimised just enough: with the tools' own release profiles the build takes twice as long, and
-/// that is longer than these tools will ever run here.
-const QUICK_RELEASE: [(&str, &str); 3] = [
-    ("CARGO_PROFILE_RELEASE_LTO", "off"),
-    ("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16"),
-    ("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1"),
-];
 
 /// A program that the project needs in one exact version.
 #[derive(Debug)]
@@ -62,7 +52,7 @@ pub(crate) fn trunk() -> Tool {
         // Without the check for updates: the version is pinned.
         source: Source::Crate { flags: &["--no-default-features", "--features", "rustls"] },
         programs: &["trunk"],
-        takes: "3 minutes",
+        takes: "4 minutes",
     }
 }
 
@@ -76,7 +66,7 @@ pub(crate) fn wasm_bindgen(project: &Project) -> Result<Tool> {
         version: project.locked_version("wasm-bindgen")?,
         source: Source::Crate { flags: &[] },
         programs: &["wasm-bindgen", "wasm-bindgen-test-runner"],
-        takes: "1 minute",
+        takes: "a minute and a half",
     })
 }
 
@@ -87,7 +77,7 @@ pub(crate) fn cargo_deny() -> Tool {
         version: CARGO_DENY.to_owned(),
         source: Source::Crate { flags: &[] },
         programs: &["cargo-deny"],
-        takes: "3 minutes",
+        takes: "a minute and a half",
     }
 }
 
@@ -158,7 +148,9 @@ impl Tool {
 
     /// Whether the first program in `dir` starts and names the version that is wanted.
     fn runs(&self, dir: &Path, root: &Path) -> bool {
-        let Some(program) = self.programs.first() else { return false };
+        let Some(program) = self.programs.first() else {
+            return false;
+        };
         let version = sh::read(sh::command(dir.join(program), root).arg("--version"));
         version.is_ok_and(|text| self.is_version(&text))
     }
@@ -170,121 +162,17 @@ impl Tool {
         let short = if self.source == Source::Npm { version.strip_suffix(".0.0") } else { None };
         text.split_whitespace().any(|word| word == version || Some(word) == short)
     }
-
-    fn install(&self, project: &Project, home: &Path) -> Result<()> {
-        let tools = home.parent().context("the cache folder has no parent")?;
-        fs::create_dir_all(tools).with_context(|| format!("cannot make {}", tools.display()))?;
-        // A second `cargo xtask` waits here, and then finds the work done.
-        let lock = File::create(tools.join(format!("{}.lock", self.id())))?;
-        lock.lock().context("cannot lock the tool cache")?;
-        if self.in_home(home).is_some() {
-            return Ok(());
-        }
-        println!("{} is missing: installing it, about {}", self.id(), self.takes);
-        println!("  into {}", shown(home));
-        let start = Instant::now();
-        let stage = Stage::new(home)?;
-        self.fill(project, &stage)?;
-        stage.publish(home)?;
-        println!("{} installed in {} s", self.id(), start.elapsed().as_secs());
-        Ok(())
-    }
-
-    fn fill(&self, project: &Project, stage: &Stage) -> Result<()> {
-        match self.source {
-            Source::Npm => sh::run(&mut self.npm_install(project, stage)?)?,
-            Source::Crate { flags } => {
-                if self.binstall(project, stage) {
-                    return Ok(());
-                }
-                sh::run(&mut self.cargo_install(project, stage, flags))?;
-            }
-        }
-        if !self.runs(&self.bin_dir(&stage.root), &project.root) {
-            bail!("{} was installed but does not run here", self.id());
-        }
-        Ok(())
-    }
-
-    fn cargo_install(&self, project: &Project, stage: &Stage, flags: &[&str]) -> Command {
-        let mut cargo = project.cargo();
-        cargo.args(["install", "--locked", "--version", &format!("={}", self.version)]);
-        cargo.arg("--root").arg(&stage.root).arg("--target-dir").arg(&stage.build);
-        cargo.args(flags).arg(self.package).envs(QUICK_RELEASE);
-        // These would turn the tool itself into a program for another machine.
-        cargo.env_remove("CARGO_BUILD_TARGET").env_remove("RUSTFLAGS");
-        cargo
-    }
-
-    /// Tries a ready-made program, if the person already has `cargo binstall`. One that is not
-    /// there or does not run (an older libc, say) is no error: then the tool is built.
-    fn binstall(&self, project: &Project, stage: &Stage) -> bool {
-        if sh::which("cargo-binstall").is_none() {
-            return false;
-        }
-        let mut cargo = project.cargo();
-        cargo.args(["binstall", "--no-confirm", "--disable-strategies", "compile", "--root"]);
-        cargo.arg(&stage.root).arg(format!("{}@{}", self.package, self.version));
-        if let Err(error) = sh::run(&mut cargo) {
-            println!("{error:#}: building it instead");
-            return false;
-        }
-        let dir = self.bin_dir(&stage.root);
-        let usable = self.has_programs(&dir) && self.runs(&dir, &project.root);
-        if !usable {
-            println!("the ready-made {} does not run here: building it instead", self.id());
-        }
-        usable
-    }
-
-    fn npm_install(&self, project: &Project, stage: &Stage) -> Result<Command> {
-        let mut npm = sh::command(node::ensure()?.npm, &project.root);
-        npm.args(["install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix"]);
-        npm.arg(&stage.root).arg(format!("{}@{}", self.package, self.version));
-        Ok(npm)
-    }
-}
-
-/// The two folders an install works in, beside the one it will end in.
-struct Stage {
-    /// What will become the tool's folder.
-    root: PathBuf,
-    /// The compiled dependencies; kept when the build is interrupted.
-    build: PathBuf,
-}
-
-impl Stage {
-    fn new(home: &Path) -> Result<Self> {
-        let stage = Self { root: home.with_added_extension("new"), build: home.with_added_extension("build") };
-        remove(&stage.root)?;
-        fs::create_dir_all(&stage.root)
-            .with_context(|| format!("cannot make {}", stage.root.display()))?;
-        Ok(stage)
-    }
-
-    fn publish(self, home: &Path) -> Result<()> {
-        remove(home)?;
-        fs::rename(&self.root, home)
-            .with_context(|| format!("cannot move the tool to {}", home.display()))?;
-        remove(&self.build)
-    }
-}
-
-/// Removes the folder `dir` and all below it, if it is there.
-fn remove(dir: &Path) -> Result<()> {
-    match fs::remove_dir_all(dir) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("cannot remove {}", dir.display()))
-        }
-        _ => Ok(()),
-    }
 }
 
 /// `trunk <subcommand>` with `tool_dirs` before everything else on its `PATH`.
 ///
 /// # Errors
 /// `tool_dirs` cannot be put on a `PATH`.
-pub(crate) fn trunk_command(project: &Project, tool_dirs: &[PathBuf], sub: &str) -> Result<Command> {
+pub(crate) fn trunk_command(
+    project: &Project,
+    tool_dirs: &[PathBuf],
+    sub: &str,
+) -> Result<Command> {
     let program = tool_dirs
         .iter()
         .map(|dir| sh::executable(dir, "trunk"))
@@ -293,6 +181,8 @@ pub(crate) fn trunk_command(project: &Project, tool_dirs: &[PathBuf], sub: &str)
     let mut trunk = sh::command(program, &project.root);
     trunk.arg(sub);
     sh::prefix_path(&mut trunk, tool_dirs)?;
+    // Where in trunk an error arose helps nobody here; what cargo said stands above it.
+    trunk.env("RUST_BACKTRACE", "0");
     // trunk takes NO_COLOR for a boolean and refuses the customary `NO_COLOR=1`.
     if env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()) {
         trunk.env("NO_COLOR", "true");
@@ -302,6 +192,8 @@ pub(crate) fn trunk_command(project: &Project, tool_dirs: &[PathBuf], sub: &str)
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]
@@ -321,19 +213,5 @@ mod tests {
         assert!(!trunk.is_version("trunk 0.21.14-beta.1"));
         assert!(wasm_opt().is_version("wasm-opt version 132 (version_132)"));
         assert!(!wasm_opt().is_version("wasm-opt version 108"));
-    }
-
-    #[test]
-    fn an_unfinished_install_is_not_a_tool() {
-        let dir = env::temp_dir().join(format!("xtask-stage-{}", std::process::id()));
-        let home = dir.join("trunk-1");
-        let stage = Stage::new(&home).unwrap();
-        let bin = trunk().bin_dir(&stage.root);
-        fs::create_dir_all(&bin).unwrap();
-        fs::write(sh::executable(&bin, "trunk"), "").unwrap();
-        assert_eq!(trunk().in_home(&home), None);
-        stage.publish(&home).unwrap();
-        assert_eq!(trunk().in_home(&home), Some(home.join("bin")));
-        remove(&dir).unwrap();
     }
 }

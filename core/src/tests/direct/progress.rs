@@ -216,6 +216,21 @@ fn direct_answers_of_strangers_change_nothing() {
     }
 }
 
+/// What a follower held in an earlier term it may have lost to another leader since.
+#[test]
+fn direct_leader_believes_nothing_from_its_earlier_terms() {
+    let mut raft = leader(1, &[1, 2, 3]);
+    raft.step(propose(1, "data")).unwrap();
+    raft.step(ack(3, 2)).unwrap();
+    assert_eq!(raft.prs.get(3).map(|p| p.matched), Some(2));
+    raft.become_follower(2, 2);
+    lead(&mut raft);
+    let progress = raft.prs.get(3).unwrap();
+    let belief = (progress.state, progress.matched, progress.next);
+    assert_eq!(belief, (ProgressState::Probe, 0, 3));
+    assert_eq!(progress.inflights.count(), 0);
+}
+
 /// Figure 8: an entry of an old term that a majority holds is not safe. It becomes so with an
 /// entry of the leader's own term, and only then.
 #[test]

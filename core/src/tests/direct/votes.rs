@@ -100,6 +100,18 @@ fn direct_votes_of_strangers_and_of_older_terms_count_for_nothing() {
 }
 
 #[test]
+fn direct_late_votes_do_not_elect_a_peer_that_has_stepped_back() {
+    let mut raft = fresh(1, &[1, 2, 3]);
+    raft.step(hup(1)).unwrap();
+    let heartbeat = Message { term: 1, ..msg(MsgHeartbeat, 2, 1) };
+    raft.step(heartbeat).unwrap();
+    for voter in [2, 3] {
+        raft.step(vote_answer(voter, 1, true)).unwrap();
+        assert_eq!((raft.role, raft.leader), (Follower, 2));
+    }
+}
+
+#[test]
 fn direct_half_of_an_even_cluster_refuses_for_all() {
     let mut raft = fresh(1, &ids(4));
     raft.step(hup(1)).unwrap();
