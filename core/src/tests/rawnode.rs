@@ -20,9 +20,7 @@ fn n1_proposals_and_membership_changes_go_to_the_log_as_they_are() {
     node.propose("somedata").unwrap();
     let change = conf_change(ConfChangeType::AddNode, 1);
     node.propose_conf_change(change.clone()).unwrap();
-    while node.has_ready() {
-        turn(&mut node);
-    }
+    settle(&mut node);
 
     let change = Entry { term: 1, index: 3, ..change.into() };
     let stored = node.store().all_entries();
