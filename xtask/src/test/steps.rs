@@ -1,0 +1,157 @@
+//! The steps of `cargo xtask test`.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Result, bail};
+
+use super::report::Outcome;
+use crate::browser;
+use crate::dist;
+use crate::node;
+use crate::project::Project;
+use crate::rust;
+use crate::sh;
+use crate::tools;
+
+type Check = fn(&Project) -> Result<Outcome>;
+
+/// One thing that CI checks.
+pub(super) struct Step {
+    /// What one types to run it alone.
+    pub(super) name: &'static str,
+    /// What it checks, for `help`.
+    pub(super) about: &'static str,
+    /// Left out by `--no-browser`.
+    pub(super) needs_browser: bool,
+    /// Does it.
+    pub(super) check: Check,
+}
+
+/// Cheap ones first, so that a slip shows early.
+pub(super) const STEPS: [Step; 10] = [
+    step("fmt", "the code is formatted", fmt),
+    step("clippy", "no lint fires, natively", clippy),
+    step("clippy-wasm", "no lint fires, compiled for the browser", clippy_wasm),
+    step("docs", "the documentation builds without a warning", docs),
+    step("no-std", "the core builds for wasm and for a machine without an OS", no_std),
+    step("native", "unit, black-box and documentation tests", native),
+    step("deny", "licences, sources and advisories of the dependencies", deny),
+    step("wasm", "the tests that need a browser, in headless Chromium", wasm).in_browser(),
+    step(PAGE, "the release page builds", page).in_browser(),
+    step(E2E, "whole flows on that page, in headless Chromium", e2e).in_browser(),
+];
+
+/// Builds what [`E2E`] tests.
+pub(super) const PAGE: &str = "page";
+/// Needs [`PAGE`] to have passed.
+pub(super) const E2E: &str = "e2e";
+
+/// The crates that the page is made of.
+const PAGE_CRATES: [&str; 8] =
+    ["-p", "raft-core", "-p", "raft-kv", "-p", "raft-sim", "-p", "raft-web"];
+
+const fn step(name: &'static str, about: &'static str, check: Check) -> Step {
+    Step { name, about, needs_browser: false, check }
+}
+
+impl Step {
+    const fn in_browser(self) -> Self {
+        Self { needs_browser: true, ..self }
+    }
+}
+
+fn fmt(project: &Project) -> Result<Outcome> {
+    rust::ensure_component(project, "fmt", "rustfmt")?;
+    passes(project.cargo().args(["fmt", "--all", "--check"]))
+}
+
+fn clippy(project: &Project) -> Result<Outcome> {
+    rust::ensure_component(project, "clippy", "clippy")?;
+    let mut cargo = project.cargo();
+    passes(cargo.args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))
+}
+
+fn clippy_wasm(project: &Project) -> Result<Outcome> {
+    rust::ensure_component(project, "clippy", "clippy")?;
+    rust::ensure_target(project, rust::WASM)?;
+    let mut cargo = project.cargo();
+    cargo.args(["clippy", "--target", rust::WASM, "--all-targets"]).args(PAGE_CRATES);
+    passes(cargo.args(["--", "-D", "warnings"]))
+}
+
+fn docs(project: &Project) -> Result<Outcome> {
+    let mut cargo = project.cargo();
+    passes(cargo.args(["doc", "--no-deps", "--workspace"]).env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+fn no_std(project: &Project) -> Result<Outcome> {
+    for target in [rust::WASM, rust::BARE_METAL] {
+        rust::ensure_target(project, target)?;
+        sh::run(project.cargo().args(["build", "-p", "raft-core", "--target", target]))?;
+    }
+    Ok(Outcome::Passed)
+}
+
+/// nextest where it is installed: it runs all test binaries at once. It leaves the examples in
+/// the documentation to `cargo test`.
+fn native(project: &Project) -> Result<Outcome> {
+    if !sh::is_on_path("cargo-nextest") {
+        return passes(project.cargo().args(["test", "--workspace"]));
+    }
+    sh::run(project.cargo().args(["nextest", "run", "--workspace"]))?;
+    passes(project.cargo().args(["test", "--workspace", "--doc"]))
+}
+
+fn deny(project: &Project) -> Result<Outcome> {
+    let dir = tools::cargo_deny().ensure(project)?;
+    let deny = || sh::command(sh::executable(&dir, "cargo-deny"), &project.root);
+    let check = ["--workspace", "check", "--hide-inclusion-graph"];
+    sh::run(deny().args(check).args(["licenses", "bans", "sources"]))?;
+    // The advisories are a database of their own, which not every network reaches.
+    if !sh::succeeds(deny().args(["fetch", "db"])) {
+        return Ok(Outcome::passed_but("advisories left out: their database is out of reach"));
+    }
+    passes(deny().args(check).arg("advisories"))
+}
+
+fn wasm(project: &Project) -> Result<Outcome> {
+    let browser = browser::ensure()?;
+    rust::ensure_target(project, rust::WASM)?;
+    let runner_dir = tools::wasm_bindgen(project)?.ensure(project)?;
+    let runner = sh::executable(&runner_dir, "wasm-bindgen-test-runner");
+    let mut cargo = project.cargo();
+    cargo.args(["test", "--target", rust::WASM, "-p", "raft-sim", "-p", "raft-web"]);
+    cargo.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", runner);
+    cargo.env("CHROMEDRIVER", browser.driver);
+    cargo.env("WASM_BINDGEN_TEST_WEBDRIVER_JSON", browser_tests(project).join("webdriver.json"));
+    // Seconds; the default of 20 is short for a busy machine with two cores.
+    cargo.env("WASM_BINDGEN_TEST_TIMEOUT", "300");
+    passes(&mut cargo)
+}
+
+fn page(project: &Project) -> Result<Outcome> {
+    dist::dist(project)?;
+    Ok(Outcome::Passed)
+}
+
+fn e2e(project: &Project) -> Result<Outcome> {
+    let browser = browser::ensure()?;
+    let node = node::ensure()?;
+    let dir = browser_tests(project);
+    let dist = project.root.join("dist");
+    if !dist.join("index.html").is_file() {
+        bail!("there is no page to test; run `cargo xtask test page e2e`");
+    }
+    let npm = || sh::command(&node.npm, &dir);
+    sh::run(npm().args(["ci", "--ignore-scripts", "--prefer-offline"]))?;
+    passes(npm().args(["test", "--silent"]).env("CHROMIUM", browser.chromium).env("DIST", dist))
+}
+
+fn browser_tests(project: &Project) -> PathBuf {
+    project.root.join("tests").join("browser")
+}
+
+fn passes(command: &mut Command) -> Result<Outcome> {
+    sh::run(command).map(|()| Outcome::Passed)
+}
