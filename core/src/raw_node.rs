@@ -1,13 +1,4 @@
 //! The way an application drives a peer.
-//!
-//! ```text
-//! tick / step / propose ─► RawNode ─► ready() ─► persist ─► send ─► apply ─► advance()
-//! ```
-//!
-//! The order is the application's duty: entries, hard state and snapshot of a [`Ready`] are on disk
-//! *before* its messages leave and before its committed entries are applied. Ticks and messages may
-//! come at any time, also between [`RawNode::ready`] and [`RawNode::advance`]: a slow disk does not
-//! stop the clock.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -61,8 +52,16 @@ struct Offer {
     committed_index: Option<u64>,
 }
 
-/// One peer of a Raft cluster, as the application sees it. See the [module](self) for the order of
-/// calls.
+/// One peer of a Raft cluster, as the application sees it.
+///
+/// ```text
+/// tick / step / propose ─► RawNode ─► ready() ─► persist ─► send ─► apply ─► advance()
+/// ```
+///
+/// The order is the application's duty: entries, hard state and snapshot of a [`Ready`] are on disk
+/// *before* its messages leave and before its committed entries are applied. Ticks and messages may
+/// come at any time, also between [`ready`](Self::ready) and [`advance`](Self::advance): a slow
+/// disk does not stop the clock.
 #[derive(Clone, Debug)]
 pub struct RawNode<S> {
     pub(crate) raft: Raft<S>,
