@@ -1,7 +1,8 @@
 //! Seeded simulation: faults drawn by chance, then healing; safety throughout, agreement at the
 //! end.
 //!
-//! A failure prints its seed and its scenario.
+//! A failure prints its seed and its scenario. `SEEDS=10000 cargo test --release -p raft-sim --test
+//! seeds` runs for longer.
 
 #![cfg(not(target_arch = "wasm32"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
@@ -11,7 +12,10 @@ mod support;
 use raft_sim::{Outcome, Reply, World};
 use support::*;
 
-const SEEDS: u64 = 200;
+/// How many seeds to run: 200, or what the variable `SEEDS` says.
+fn seeds() -> u64 {
+    std::env::var("SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(200)
+}
 
 fn check(world: &mut World, seed: u64) {
     let explain = |world: &World| {
@@ -36,7 +40,7 @@ fn check(world: &mut World, seed: u64) {
 
 #[test]
 fn every_seed_is_safe_under_faults_and_agrees_after_healing() {
-    for seed in 0..SEEDS {
+    for seed in 0..seeds() {
         let mut dice = Dice::new(seed);
         let mut world = World::new(&scenario(seed, &mut dice)).unwrap();
         torment(&mut world, &mut dice);
