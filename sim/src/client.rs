@@ -36,6 +36,9 @@ pub struct Request {
     pub target: u64,
     /// Some attempt was not refused: it may take effect, answered or not.
     maybe_taken: bool,
+    /// Peers that did not answer in this round. Others may still take one of them for the leader;
+    /// to believe them would be to wait again.
+    silent: Vec<u64>,
 }
 
 /// How a request ended.
@@ -96,6 +99,7 @@ impl Clients {
             attempts: 0,
             target: 0,
             maybe_taken: false,
+            silent: Vec::new(),
         };
         self.requests.insert(self.next_id, request);
         self.forget_oldest();
@@ -124,13 +128,12 @@ impl Clients {
 
     /// Starts another attempt and returns its number and target; none if the request has ended.
     pub(crate) fn attempt(&mut self, id: u64, hint: Option<u64>, peers: u64) -> Option<(u32, u64)> {
-        let leader = hint.or(self.leader_hint);
+        let believed = self.leader_hint;
         let request = self.open(id)?;
         request.attempts += 1;
-        let following = request.target % peers + 1;
-        // The known leader first; if it did not answer, the others in turn.
-        let preferred = leader.filter(|_| hint.is_some() || request.attempts == 1);
-        request.target = request.only.or(preferred).unwrap_or(following);
+        let first_try = believed.filter(|_| request.attempts == 1);
+        let wanted = request.only.or_else(|| hint.or(first_try).filter(|id| request.may_ask(*id)));
+        request.target = wanted.unwrap_or_else(|| request.following(peers));
         Some((request.attempts, request.target))
     }
 
@@ -145,6 +148,26 @@ impl Clients {
 }
 
 impl Request {
+    /// The latest attempt was not answered.
+    pub(crate) fn not_answered(&mut self) {
+        self.silent.push(self.target);
+    }
+
+    fn may_ask(&self, peer: u64) -> bool {
+        !self.silent.contains(&peer)
+    }
+
+    /// The next peer in turn that has not been silent. If all have been, a new round begins.
+    fn following(&mut self, peers: u64) -> u64 {
+        let in_turn = |step| (self.target + step - 1) % peers + 1;
+        let next = (1..=peers).map(in_turn).find(|&peer| self.may_ask(peer));
+        next.unwrap_or_else(|| {
+            let next = in_turn(1);
+            self.silent.clear();
+            next
+        })
+    }
+
     /// A peer took an attempt into its log: it may take effect.
     pub(crate) fn taken(&mut self) {
         self.maybe_taken = true;
@@ -192,7 +215,8 @@ impl Request {
                 Next::End(Outcome::Refused(error.message.clone()))
             }
             Some(not_leader) => Next::Retry { hint: not_leader.leader.map(|leader| leader.id) },
-            None if error.stale_command.is_some() => Next::Retry { hint: None },
+            // An earlier attempt may take effect all the same: this refusal does not end it.
+            None if error.stale_command.is_some() || self.maybe_taken => Next::Retry { hint: None },
             None => Next::End(Outcome::Refused(error.message.clone())),
         }
     }
@@ -231,6 +255,30 @@ mod tests {
         let id = clients.invoke(Op::Get { key: "k".into() }, None, 0);
         assert_eq!(clients.attempt(id, None, 3), Some((1, 2)));
         assert_eq!(clients.attempt(id, None, 3), Some((2, 3)), "it did not answer: try others");
+    }
+
+    #[test]
+    fn a_hint_to_a_peer_that_did_not_answer_is_not_followed_before_the_others_were_asked() {
+        let mut clients = clients();
+        assert_eq!(clients.attempt(1, Some(1), 3), Some((1, 1)));
+        clients.open(1).unwrap().not_answered();
+        assert_eq!(clients.attempt(1, None, 3), Some((2, 2)));
+        assert_eq!(clients.attempt(1, Some(1), 3), Some((3, 3)), "peer 2 believes in peer 1");
+        clients.open(1).unwrap().not_answered();
+        assert_eq!(clients.attempt(1, None, 3), Some((4, 2)));
+        clients.open(1).unwrap().not_answered();
+        assert_eq!(clients.attempt(1, Some(1), 3), Some((5, 3)), "all were silent: a new round");
+        assert_eq!(clients.attempt(1, Some(1), 3), Some((6, 1)));
+    }
+
+    #[test]
+    fn a_refusal_does_not_end_a_request_that_an_earlier_attempt_may_have_done() {
+        let mut clients = clients();
+        let refusal = Error::Invalid("no epoch").to_response(6);
+        let read = |clients: &Clients| clients.get(1).unwrap().read(&refusal);
+        assert!(matches!(read(&clients), Next::End(Outcome::Refused(_))));
+        clients.open(1).unwrap().taken();
+        assert_eq!(read(&clients), Next::Retry { hint: None });
     }
 
     #[test]

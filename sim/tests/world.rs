@@ -116,6 +116,20 @@ fn a_minority_never_acknowledges_and_logs_agree_after_healing() {
 }
 
 #[test]
+fn a_client_finds_the_majority_although_the_minority_names_another_leader() {
+    for seed in 0..40 {
+        let mut world = world(seed);
+        put(&mut world, "k", "before");
+        let old = leader(&world).unwrap();
+        let friend = old % 5 + 1;
+        world.apply(Command::Partition { groups: vec![vec![old, friend]] }).unwrap();
+        let elected = |world: &World| leader(world).is_some_and(|id| id != old);
+        run_while(&mut world, 10 * SECOND, |world| !elected(world));
+        put(&mut world, "k", "after");
+    }
+}
+
+#[test]
 fn a_pinned_request_at_a_follower_is_refused_with_a_reason() {
     let mut world = world(8);
     let leader = elect(&mut world);

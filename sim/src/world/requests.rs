@@ -104,10 +104,10 @@ impl World {
     }
 
     pub(super) fn attempt_timeout(&mut self, request: u64, attempt: u32) {
-        if self.clients.current(request, attempt).is_some() {
-            self.clients.leader_hint = None;
-            self.attempt(request, None);
-        }
+        let Some(open) = self.clients.current(request, attempt) else { return };
+        open.not_answered();
+        self.clients.leader_hint = None;
+        self.attempt(request, None);
     }
 
     pub(super) fn deadline(&mut self, request: u64) {
