@@ -52,25 +52,28 @@ pub(super) fn peer(view: &PeerView, count: usize, selected: bool, select: Callba
             {onclick}
             {onkeydown}
         >
-            <circle class="focus-ring" r={(TIMER_RADIUS + 7.0).to_string()} />
-            <circle class="disc" r={PEER_RADIUS.to_string()} />
-            if up {
-                { timer(view) }
-                { role_mark(view) }
-                <text class="peer-id" dy="3">{ id }</text>
-                <text class="peer-term" dy="20">{ format!("term {}", view.term) }</text>
-            } else {
-                <path class="cross" d="M-22 -22 L22 22 M22 -22 L-22 22" />
-                <text class="peer-id" dy="3">{ id }</text>
-                <text class="peer-term" dy="20">{ "down" }</text>
-            }
-            { strip(view) }
-            if view.writing {
-                <g class="disk" transform="translate(31 -31)">
-                    <circle r="8" />
-                    <path d="M-4 -1 L0 3 L4 -1 M0 -5 L0 3" />
-                </g>
-            }
+            // The label says it all, and better than the drawing read aloud.
+            <g aria-hidden="true">
+                <circle class="focus-ring" r={(TIMER_RADIUS + 7.0).to_string()} />
+                <circle class="disc" r={PEER_RADIUS.to_string()} />
+                if up {
+                    { timer(view) }
+                    { role_mark(view) }
+                    <text class="peer-id" dy="3">{ id }</text>
+                    <text class="peer-term" dy="20">{ format!("term {}", view.term) }</text>
+                } else {
+                    <path class="cross" d="M-22 -22 L22 22 M22 -22 L-22 22" />
+                    <text class="peer-id" dy="3">{ id }</text>
+                    <text class="peer-term" dy="20">{ "down" }</text>
+                }
+                { strip(view) }
+                if view.writing {
+                    <g class="disk" transform="translate(31 -31)">
+                        <circle r="8" />
+                        <path d="M-4 -1 L0 3 L4 -1 M0 -5 L0 3" />
+                    </g>
+                }
+            </g>
         </g>
     }
 }

@@ -36,7 +36,7 @@ pub(super) fn Peers(props: &PeersProps) -> Html {
     html! {
         <section class="panel peers" aria-labelledby="peers-title">
             <h2 id="peers-title">{ "Peers" }</h2>
-            <div class="scroll" tabindex="0" role="region" aria-label="Peers">
+            <div class="scroll" tabindex="0" role="region" aria-label="Table of peers">
                 <table>
                     <thead>
                         <tr>
