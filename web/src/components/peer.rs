@@ -45,14 +45,8 @@ pub(super) fn peer(view: &PeerView, count: usize, selected: bool, select: Callba
             key={id}
             class={classes!("peer", role, up.then(|| term_class(view.term)), selected.then_some("selected"))}
             transform={format!("translate({:.1} {:.1})", at.x, at.y)}
-            role="button"
-            tabindex="0"
-            aria-pressed={selected.to_string()}
-            aria-label={sentence(view)}
-            {onclick}
-            {onkeydown}
         >
-            // The label says it all, and better than the drawing read aloud.
+            // The button's label says it all, and better than the drawing read aloud.
             <g aria-hidden="true">
                 <circle class="focus-ring" r={(TIMER_RADIUS + 7.0).to_string()} />
                 <circle class="disc" r={PEER_RADIUS.to_string()} />
@@ -74,6 +68,16 @@ pub(super) fn peer(view: &PeerView, count: usize, selected: bool, select: Callba
                     </g>
                 }
             </g>
+            <circle
+                class="hit"
+                r={(TIMER_RADIUS + 7.0).to_string()}
+                role="button"
+                tabindex="0"
+                aria-pressed={selected.to_string()}
+                aria-label={sentence(view)}
+                {onclick}
+                {onkeydown}
+            />
         </g>
     }
 }
