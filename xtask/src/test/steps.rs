@@ -121,7 +121,8 @@ fn wasm(project: &Project) -> Result<Outcome> {
     let runner_dir = tools::wasm_bindgen(project)?.ensure(project)?;
     let runner = sh::executable(&runner_dir, "wasm-bindgen-test-runner");
     let mut cargo = project.cargo();
-    cargo.args(["test", "--target", rust::WASM, "-p", "raft-sim", "-p", "raft-web"]);
+    // The examples in the documentation have run natively.
+    cargo.args(["test", "--target", rust::WASM, "--tests", "-p", "raft-sim", "-p", "raft-web"]);
     cargo.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", runner);
     cargo.env("CHROMEDRIVER", browser.driver);
     cargo.env("WASM_BINDGEN_TEST_WEBDRIVER_JSON", browser_tests(project).join("webdriver.json"));
