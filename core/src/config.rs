@@ -17,6 +17,30 @@ pub enum SelfAck {
     OnPersist,
 }
 
+/// How a leader makes sure that a read sees every write acknowledged before it (section 8, thesis
+/// 6.4).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ReadOnly {
+    /// It asks a quorum whether it still leads. Right whatever the clocks do.
+    #[default]
+    Safe,
+    /// It trusts that nobody else can have been elected within an election time-out of its last
+    /// heartbeats. Right only if no clock runs faster than another by as much; needs
+    /// [`Config::check_quorum`].
+    LeaseBased,
+}
+
+/// When a leader writes its appends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Appends {
+    /// When [`ready`](crate::RawNode::ready) is called: a burst of proposals costs one message per
+    /// follower.
+    #[default]
+    Coalesced,
+    /// At each proposal and acknowledgement, message for message as etcd does.
+    Eager,
+}
+
 /// Settings of one peer.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -34,14 +58,55 @@ pub struct Config {
     pub applied: u64,
     /// Seed of the peer's randomness. Peers of one cluster may share it: the id is mixed in.
     pub seed: u64,
+    /// Ask whether one would be voted for before one campaigns, so that a peer that comes back from
+    /// a partition disturbs nobody (thesis 9.6). The same on all peers.
+    pub pre_vote: bool,
+    /// A leader that has not heard from a quorum for an election time-out steps down, and a peer
+    /// that has heard from a leader within one refuses to vote (thesis 6.2, 4.2.3). The same on
+    /// all peers.
+    pub check_quorum: bool,
+    /// How reads are confirmed.
+    pub read_only: ReadOnly,
+    /// Most reads that may wait for their confirmation.
+    pub max_pending_reads: u32,
     /// Most bytes of entries in one append, at least one entry whatever its size.
     pub max_size_per_msg: u64,
     /// Most appends to one follower that are not yet acknowledged.
     pub max_inflight_msgs: u32,
+    /// Bytes of payload to one follower that are not yet acknowledged, from which on it is sent no
+    /// more; 0 is no limit.
+    pub max_inflight_bytes: u64,
+    /// Most bytes of payload that may be uncommitted before proposals are dropped; 0 is no limit.
+    /// One proposal of any size is accepted when nothing is.
+    pub max_uncommitted_size: u64,
+    /// Most bytes of committed entries that may be under application at once; 0 is as
+    /// `max_size_per_msg`.
+    pub max_committed_size_per_ready: u64,
     /// A follower hands proposals on to its leader.
     pub forward_proposals: bool,
+    /// A leader tells its followers of a new commit index at once; otherwise with the next entries
+    /// or heartbeat.
+    pub broadcast_commit: bool,
+    /// A leader that is removed or loses its vote becomes a follower.
+    pub step_down_on_removal: bool,
+    /// A leader refuses membership changes that do not fit its own configuration. Off only for
+    /// applications that serialize changes themselves (etcd `DisableConfChangeValidation`).
+    pub validate_conf_changes: bool,
+    /// Election time-outs after which a snapshot on its way is taken for lost; 0 is never (etcd).
+    pub give_up_snapshot_after: u32,
+    /// A peer votes only for candidates of at least its own priority, unless their log is longer
+    /// (raft-rs).
+    pub priority: i64,
+    /// Tell one's commit index in votes and answers too, as raft-rs does: who holds the entry may
+    /// commit sooner. Off is etcd's way.
+    pub share_commit: bool,
     /// When the peer counts itself.
     pub self_ack: SelfAck,
+    /// Several [`Ready`](crate::Ready)s may be on their way to the disk at once; see
+    /// [`RawNode::on_persisted`](crate::RawNode::on_persisted).
+    pub async_persist: bool,
+    /// When a leader writes its appends.
+    pub appends: Appends,
     /// The decisions that make Raft safe; the paper's, unless a teacher breaks one on purpose.
     pub rules: Rules,
 }
@@ -57,10 +122,25 @@ impl Config {
             heartbeat_tick: 1,
             applied: 0,
             seed: 0,
+            pre_vote: false,
+            check_quorum: false,
+            read_only: ReadOnly::default(),
+            max_pending_reads: 4096,
             max_size_per_msg: 1024 * 1024,
             max_inflight_msgs: 256,
+            max_inflight_bytes: 0,
+            max_uncommitted_size: 0,
+            max_committed_size_per_ready: 0,
             forward_proposals: true,
+            broadcast_commit: true,
+            step_down_on_removal: true,
+            validate_conf_changes: true,
+            give_up_snapshot_after: 2,
+            priority: 0,
+            share_commit: true,
             self_ack: SelfAck::default(),
+            async_persist: false,
+            appends: Appends::default(),
             rules: Rules::default(),
         }
     }
@@ -82,6 +162,12 @@ impl Config {
             ConfigError::ZeroInflight
         } else if self.peers.contains(&0) {
             ConfigError::ZeroPeer
+        } else if self.max_inflight_bytes > 0 && self.max_inflight_bytes < self.max_size_per_msg {
+            ConfigError::InflightBelowMessage
+        } else if self.read_only == ReadOnly::LeaseBased && !self.check_quorum {
+            ConfigError::LeaseWithoutCheckQuorum
+        } else if self.async_persist && self.self_ack == SelfAck::OnAppend {
+            ConfigError::AsyncNeedsOnPersist
         } else {
             return Ok(());
         };
@@ -117,6 +203,10 @@ mod tests {
         assert_eq!(refused(|c| c.election_tick = u32::MAX), ElectionTooLarge);
         assert_eq!(refused(|c| c.max_inflight_msgs = 0), ZeroInflight);
         assert_eq!(refused(|c| c.peers = [1, 0].to_vec()), ZeroPeer);
+        assert_eq!(refused(|c| c.max_inflight_bytes = 1), InflightBelowMessage);
+        assert_eq!(refused(|c| c.read_only = ReadOnly::LeaseBased), LeaseWithoutCheckQuorum);
+        let early = |c: &mut Config| (c.async_persist, c.self_ack) = (true, SelfAck::OnAppend);
+        assert_eq!(refused(early), AsyncNeedsOnPersist);
     }
 
     #[test]

@@ -16,6 +16,7 @@ use crate::tracker::{Progress, ProgressState};
 pub fn role(role: StateRole) -> &'static str {
     match role {
         StateRole::Follower => "follower",
+        StateRole::PreCandidate => "pre-candidate",
         StateRole::Candidate => "candidate",
         StateRole::Leader => "leader",
     }
@@ -64,7 +65,7 @@ fn write_message(line: &mut String, m: &Message) -> fmt::Result {
         }
         Ok(MessageType::MsgHeartbeat) => write!(line, " commit={}", m.commit),
         Ok(MessageType::MsgSnapshot) => {
-            let id = m.snapshot.as_ref().map(EntryId::of_snapshot).unwrap_or_default();
+            let id = m.snapshot.as_deref().map(EntryId::of_snapshot).unwrap_or_default();
             write!(line, " last={id}")
         }
         Ok(MessageType::MsgPropose) => write!(line, " entries={}", m.entries.len()),

@@ -32,6 +32,38 @@ pub enum Error {
     /// The membership change cannot be applied; membership is as before.
     #[error("membership change refused: {0}")]
     ConfChange(#[from] ConfChangeError),
+    /// The read was not started; ask again.
+    #[error("read dropped: {0}")]
+    ReadDropped(DropReason),
+    /// No snapshot can be asked for now.
+    #[error("snapshot request dropped: {0}")]
+    SnapshotRequestDropped(SnapshotRequestError),
+    /// The call does not fit [`Config::async_persist`](crate::Config::async_persist).
+    #[error("{0} belongs to the other way of persisting (Config::async_persist)")]
+    WrongMode(&'static str),
+}
+
+/// Why a peer cannot ask for a snapshot.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SnapshotRequestError {
+    /// The leader has nobody to ask.
+    #[error("the leader cannot ask for a snapshot")]
+    Leader,
+    /// There is no leader to ask.
+    #[error("no leader")]
+    NoLeader,
+    /// A snapshot is being installed or was asked for already.
+    #[error("a snapshot is pending already")]
+    Pending,
+    /// The log ends in an older term, so it may still be overwritten.
+    #[error("the last entry has term {last_term}, not {term}")]
+    OldTerm {
+        /// Term of the last entry.
+        last_term: u64,
+        /// The peer's term.
+        term: u64,
+    },
 }
 
 /// Why a [`Config`](crate::Config) is refused, in the order of TinyKV's `validate`.
@@ -56,6 +88,15 @@ pub enum ConfigError {
     /// 0 cannot be a member.
     #[error("cannot use 0 as a peer")]
     ZeroPeer,
+    /// A window that cannot hold one full message would stall.
+    #[error("max inflight bytes must be >= max message size")]
+    InflightBelowMessage,
+    /// A lease is only as good as the check that ends it.
+    #[error("check quorum must be on for reads by lease")]
+    LeaseWithoutCheckQuorum,
+    /// Counting an append before it is written makes no sense while writes overtake each other.
+    #[error("pipelined persistence needs SelfAck::OnPersist")]
+    AsyncNeedsOnPersist,
 }
 
 /// Why a [`Storage`](crate::Storage) call failed.
@@ -99,7 +140,7 @@ pub enum StorageError {
     Corrupt(&'static str),
 }
 
-/// Why a proposal was dropped.
+/// Why a proposal, a read or a membership change was dropped. It has no effect.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DropReason {
@@ -107,8 +148,8 @@ pub enum DropReason {
     #[error("no leader")]
     NoLeader,
     /// The peer is not the leader and forwarding is off.
-    #[error("not the leader, and forwarding is off")]
-    ForwardingDisabled,
+    #[error("{0} is the leader, and forwarding is off")]
+    ForwardingDisabled(u64),
     /// The leader has been removed from the cluster.
     #[error("the leader is not a member")]
     NotMember,
@@ -118,9 +159,25 @@ pub enum DropReason {
     /// A proposal without entries proposes nothing.
     #[error("the proposal has no entries")]
     Empty,
-    /// An earlier membership change is not yet applied.
-    #[error("the membership change at index {0} is not applied yet")]
-    PendingConfChange(u64),
+    /// A membership change cannot be proposed now.
+    #[error("{0}")]
+    ConfChange(ConfChangeError),
+    /// Too much is uncommitted already.
+    #[error("{proposed} bytes more than the {uncommitted} uncommitted ones exceed {max}")]
+    UncommittedSize {
+        /// Bytes of payload proposed.
+        proposed: u64,
+        /// Bytes of payload that are not committed and applied yet.
+        uncommitted: u64,
+        /// The most there may be.
+        max: u64,
+    },
+    /// So many reads wait for their confirmation already.
+    #[error("{0} reads are pending already")]
+    TooManyReads(usize),
+    /// The leader that was to confirm the read stepped down.
+    #[error("leadership was lost")]
+    LeadershipLost,
 }
 
 /// What is wrong with a message.
@@ -187,19 +244,65 @@ pub enum Malformed {
     /// A `ConfChange` that does not decode.
     #[error("membership change does not decode")]
     ConfChange,
+    /// A read request carries exactly one entry, whose data is its context.
+    #[error("a read request with {0} entries")]
+    ReadEntries(usize),
+    /// An append would overwrite what is committed: one of the two peers has lost its mind, or its
+    /// disk.
+    #[error("entry {index} of term {theirs} contradicts a committed one of term {own}")]
+    CommittedConflict {
+        /// The entry.
+        index: u64,
+        /// Its term in the message.
+        theirs: u64,
+        /// Its term in the log.
+        own: u64,
+    },
 }
 
 /// Why a membership change is refused.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConfChangeError {
-    /// Changes of several peers need joint consensus.
-    #[error("joint consensus is not supported")]
-    Joint,
-    /// Peers without a vote are not supported.
-    #[error("learners are not supported")]
-    Learner,
+    /// A simple change cannot be applied before the joint configuration is left.
+    #[error("can't apply simple config change in joint config")]
+    SimpleInJoint,
+    /// Several voters change, which needs a joint configuration.
+    #[error("more than one voter changed without entering joint config")]
+    NotSimple,
+    /// A joint configuration must be left before another is entered.
+    #[error("config is already joint")]
+    AlreadyJoint,
+    /// Without voters there is nobody who could agree to a joint configuration.
+    #[error("can't make a zero-voter config joint")]
+    NoVotersToJoin,
+    /// Only a joint configuration can be left.
+    #[error("can't leave a non-joint config")]
+    NotJoint,
+    /// A cluster without voters can never decide anything again.
+    #[error("removed all voters")]
+    NoVoters,
     /// The change's type has a number that is not in the schema.
     #[error("unknown change type {0}")]
     UnknownType(i32),
+    /// The transition has a number that is not in the schema.
+    #[error("unknown transition {0}")]
+    UnknownTransition(i32),
+    /// A stored or received configuration that no sequence of changes leads to.
+    #[error("the configuration contradicts itself")]
+    Contradiction,
+    /// An earlier change may still have to be applied.
+    #[error("possible unapplied conf change at index {index} (applied to {applied})")]
+    Pending {
+        /// Where the earlier change may stand at the latest.
+        index: u64,
+        /// Applied so far.
+        applied: u64,
+    },
+    /// Proposed while the configuration is joint, and not to leave it.
+    #[error("must transition out of joint config first")]
+    LeaveJointFirst,
+    /// Proposed to leave a joint configuration, but there is none.
+    #[error("not in joint state; refusing empty conf change")]
+    NothingToLeave,
 }

@@ -31,7 +31,7 @@
 //!             // 2. Send. 3. Apply. 4. Say so.
 //!             network.extend(ready.messages.drain(..));
 //!             applied.extend(ready.committed_entries.drain(..).map(|entry| entry.data));
-//!             peer.advance(ready);
+//!             peer.advance(ready)?;
 //!         }
 //!     }
 //!     if let Some(message) = network.pop_front() {
@@ -61,29 +61,41 @@
 
 extern crate alloc;
 
+pub mod confchange;
 mod config;
 pub mod describe;
 mod entry_id;
 mod error;
 mod log;
+mod outcome;
 pub mod proto;
+pub mod quorum;
 mod raft;
 mod raw_node;
+mod read_only;
 mod rng;
 pub mod rules;
 mod storage;
+mod trace;
 mod tracker;
 
-pub use config::{Config, SelfAck};
+pub use confchange::conf_change_of;
+pub use config::{Appends, Config, ReadOnly, SelfAck};
 pub use entry_id::EntryId;
-pub use error::{ConfChangeError, ConfigError, DropReason, Error, Malformed, Result, StorageError};
-pub use log::RaftLog;
+pub use error::{
+    ConfChangeError, ConfigError, DropReason, Error, Malformed, Result, SnapshotRequestError,
+    StorageError,
+};
+pub use log::{Appended, Conflict, Persisted, RaftLog};
+pub use outcome::{Ballot, Ignored, Outcome, Rejected};
 pub use proto::eraftpb;
-pub use raft::{NONE, Proposal, Raft, SnapshotStatus, SoftState, StateRole, conf_change_of};
+pub use raft::{NONE, Proposal, Raft, Receipt, Response, SnapshotStatus, SoftState, StateRole};
 pub use raw_node::{RawNode, Ready, Status};
+pub use read_only::{DroppedRead, ReadState};
 pub use rules::Rules;
 pub use storage::{MemStorage, RaftState, Storage, limit_size};
-pub use tracker::{Inflights, Progress, ProgressState, ProgressTracker};
+pub use trace::{Event, Tracer, VoteFacts};
+pub use tracker::{Configuration, Inflights, Progress, ProgressState, ProgressTracker};
 
 #[cfg(test)]
 mod tests;

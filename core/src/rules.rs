@@ -13,19 +13,26 @@ use core::fmt;
 
 use crate::EntryId;
 
-/// What a voter knows when it is asked for its vote, already in the candidate's term.
+/// What a voter knows when it is asked for its vote. For a real vote it is already in the
+/// candidate's term; a pre-vote changes no term.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct VoteRequest {
     /// Who asks.
     pub candidate: u64,
     /// The candidate's last entry.
     pub candidate_last: EntryId,
+    /// How much the candidate is preferred as a leader.
+    pub candidate_priority: i64,
+    /// Whether this is a pre-vote for a term that the voter has not reached, which binds nobody.
+    pub pre_vote_ahead: bool,
     /// Who got this voter's vote in this term; 0 is nobody.
     pub voted_for: u64,
     /// The leader of this term as far as the voter knows; 0 is none.
     pub leader: u64,
     /// The voter's own last entry.
     pub own_last: EntryId,
+    /// How much the voter itself is preferred as a leader.
+    pub own_priority: i64,
 }
 
 /// The answer to a [`VoteRequest`].
@@ -43,6 +50,13 @@ pub enum VoteVerdict {
         theirs: EntryId,
         /// The voter's last entry.
         own: EntryId,
+    },
+    /// The candidate is less preferred than the voter, and its log is not longer.
+    LowPriority {
+        /// The candidate's priority.
+        theirs: i64,
+        /// The voter's priority.
+        own: i64,
     },
 }
 
@@ -96,6 +110,32 @@ pub struct Rejection {
     pub pipelined: bool,
 }
 
+/// What a voter knows when it decides whether a vote request may reach it at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LeaseQuestion {
+    /// Leaders check their quorum, and voters hold to a live leader.
+    pub check_quorum: bool,
+    /// The leader that the voter knows; 0 is none.
+    pub leader: u64,
+    /// Ticks since it was heard of.
+    pub elapsed: u32,
+    /// Ticks of an election time-out.
+    pub timeout: u32,
+    /// The leader itself told the candidate to campaign.
+    pub transfer: bool,
+}
+
+/// What a peer knows when it is about to campaign.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CampaignQuestion {
+    /// It votes in its own configuration.
+    pub is_voter: bool,
+    /// A snapshot that replaces its log waits to be persisted.
+    pub snapshot_pending: bool,
+    /// A membership change is committed and not applied.
+    pub unapplied_change: bool,
+}
+
 /// The rules that a peer follows. `Rules::default()` is the paper.
 ///
 /// Fields are plain functions: a rule cannot remember anything.
@@ -109,6 +149,14 @@ pub struct Rules {
     pub vote_in_term: fn(old_term: u64, new_term: u64, vote: u64) -> u64,
     /// What the votes so far mean. See [`tally`].
     pub tally: fn(granted: usize, refused: usize, quorum: usize, voters: usize) -> Tally,
+    /// What two halves of a joint configuration decide. See [`joint_tally`].
+    pub joint_tally: fn(incoming: Tally, outgoing: Tally) -> Tally,
+    /// What two halves of a joint configuration hold. See [`joint_commit`].
+    pub joint_commit: fn(incoming: u64, outgoing: u64) -> u64,
+    /// Whether a live leader keeps a vote request away. See [`lease_in_force`].
+    pub lease_in_force: fn(&LeaseQuestion) -> bool,
+    /// Whether a peer may campaign. See [`may_campaign`].
+    pub may_campaign: fn(&CampaignQuestion) -> bool,
     /// How to treat a message of another term. See [`compare_terms`].
     pub compare_terms: fn(own: u64, theirs: u64) -> TermVerdict,
     /// Ticks until the next campaign. See [`election_timeout`].
@@ -119,6 +167,8 @@ pub struct Rules {
     pub conflicts: fn(incoming: EntryId, own_term: u64) -> bool,
     /// The follower's commit index after an append. See [`follower_commit`].
     pub follower_commit: fn(committed: u64, leader_commit: u64, last_new: u64) -> u64,
+    /// The index that a follower acknowledges after an append. See [`append_acknowledged`].
+    pub append_acknowledged: fn(last_new: u64, own_last: u64) -> u64,
     /// The commit index that a heartbeat may carry. See [`heartbeat_commit`].
     pub heartbeat_commit: fn(committed: u64, matched: u64) -> u64,
     /// The leader's commit index after an acknowledgement. See [`leader_commit`].
@@ -127,6 +177,10 @@ pub struct Rules {
     pub next_after_rejection: fn(&Rejection) -> Option<u64>,
     /// Whether a snapshot brings anything new. See [`accept_snapshot`].
     pub accept_snapshot: fn(snapshot: u64, committed: u64) -> bool,
+    /// Whether a leader knows what is committed, so that it may serve reads. See [`may_read`].
+    pub may_read: fn(committed_term: Option<u64>, term: u64) -> bool,
+    /// How many read positions are confirmed. See [`reads_confirmed`].
+    pub reads_confirmed: fn(quorum_position: u64, sent: u64, confirmed: u64) -> u64,
     /// Whether a membership change may be appended. See [`may_change_membership`].
     pub may_change_membership: fn(pending: u64, applied: u64) -> bool,
 }
@@ -138,15 +192,22 @@ impl Default for Rules {
             grant_vote,
             vote_in_term,
             tally,
+            joint_tally,
+            joint_commit,
+            lease_in_force,
+            may_campaign,
             compare_terms,
             election_timeout,
             log_matches,
             conflicts,
             follower_commit,
+            append_acknowledged,
             heartbeat_commit,
             leader_commit,
             next_after_rejection,
             accept_snapshot,
+            may_read,
+            reads_confirmed,
             may_change_membership,
         }
     }
@@ -170,8 +231,12 @@ pub fn quorum(voters: usize) -> usize {
 /// The first half makes a leader unique in its term. The second makes it hold every committed
 /// entry: the quorum that stored the entry and the quorum that votes share a peer, and that peer
 /// refuses a log without it. A repeated request gets the same answer, because answers may be lost.
+///
+/// A pre-vote for a later term asks only about the log (thesis 9.6). Of two candidates with equal
+/// logs the one with the higher priority is preferred (raft-rs); a longer log always wins, so that
+/// a priority cannot keep a cluster without a leader.
 pub fn grant_vote(request: &VoteRequest) -> VoteVerdict {
-    if request.voted_for != request.candidate {
+    if request.voted_for != request.candidate && !request.pre_vote_ahead {
         if request.voted_for != 0 {
             return VoteVerdict::AlreadyVoted(request.voted_for);
         }
@@ -179,11 +244,15 @@ pub fn grant_vote(request: &VoteRequest) -> VoteVerdict {
             return VoteVerdict::HasLeader(request.leader);
         }
     }
-    if log_is_up_to_date(request.candidate_last, request.own_last) {
-        VoteVerdict::Grant
-    } else {
-        VoteVerdict::LogBehind { theirs: request.candidate_last, own: request.own_last }
+    let (theirs, own) = (request.candidate_last, request.own_last);
+    if !log_is_up_to_date(theirs, own) {
+        return VoteVerdict::LogBehind { theirs, own };
     }
+    let (theirs, own) = (request.candidate_priority, request.own_priority);
+    if request.candidate_last.index <= request.own_last.index && theirs < own {
+        return VoteVerdict::LowPriority { theirs, own };
+    }
+    VoteVerdict::Grant
 }
 
 /// The later last term wins, then the longer log (5.4.1). Length alone would let a log of old
@@ -212,6 +281,37 @@ pub fn tally(granted: usize, refused: usize, quorum: usize, voters: usize) -> Ta
     } else {
         Tally::Pending
     }
+}
+
+/// Both halves must agree, and one refusal is enough (section 6): otherwise the old voters and the
+/// new ones might elect a leader each.
+pub fn joint_tally(incoming: Tally, outgoing: Tally) -> Tally {
+    match (incoming, outgoing) {
+        (Tally::Won, Tally::Won) => Tally::Won,
+        (Tally::Lost, _) | (_, Tally::Lost) => Tally::Lost,
+        _ => Tally::Pending,
+    }
+}
+
+/// An entry is committed when both halves hold it (section 6).
+pub fn joint_commit(incoming: u64, outgoing: u64) -> u64 {
+    incoming.min(outgoing)
+}
+
+/// A voter that heard from its leader within an election time-out ignores candidates (thesis
+/// 4.2.3, 6.4.1): a removed or returning peer deposes nobody, and a lease can rest on it. The leader
+/// itself may lift that by asking a peer to campaign.
+pub fn lease_in_force(question: &LeaseQuestion) -> bool {
+    let &LeaseQuestion { check_quorum, leader, elapsed, timeout, transfer } = question;
+    check_quorum && leader != 0 && elapsed < timeout && !transfer
+}
+
+/// Only voters campaign, and only with the log and the members that they will lead with. A snapshot
+/// under way replaces both; a committed change that is not applied means that others may count
+/// another majority already (etcd issue 12133).
+pub fn may_campaign(question: &CampaignQuestion) -> bool {
+    let &CampaignQuestion { is_voter, snapshot_pending, unapplied_change } = question;
+    is_voter && !snapshot_pending && !unapplied_change
 }
 
 /// Terms are Raft's clock (5.1): an older one is ignored, a newer one makes anybody a follower.
@@ -246,6 +346,12 @@ pub fn conflicts(incoming: EntryId, own_term: u64) -> bool {
 /// AppendEntries 5). Entries beyond it may be a divergent tail. Never backwards.
 pub fn follower_commit(committed: u64, leader_commit: u64, last_new: u64) -> u64 {
     committed.max(leader_commit.min(last_new))
+}
+
+/// A follower vouches for what the append confirmed, not for its own log's end: beyond it may
+/// stand a divergent tail (figure 2, AppendEntries).
+pub fn append_acknowledged(last_new: u64, _own_last: u64) -> u64 {
+    last_new
 }
 
 /// A heartbeat checks no entries, so it may only confirm what the follower is known to hold.
@@ -283,6 +389,19 @@ pub fn accept_snapshot(snapshot: u64, committed: u64) -> bool {
     snapshot > committed
 }
 
+/// A leader knows what is committed once an entry of its own term is (section 8): until then its
+/// commit index may lag behind what its predecessor acknowledged.
+pub fn may_read(committed_term: Option<u64>, term: u64) -> bool {
+    committed_term == Some(term)
+}
+
+/// A read is confirmed once a quorum answered a heartbeat sent after it (thesis 6.4). Rounds are
+/// numbered by the leader, so that a late answer to an earlier round confirms nothing newer, and an
+/// echo of a round that was never sent confirms nothing at all.
+pub fn reads_confirmed(quorum_position: u64, sent: u64, confirmed: u64) -> u64 {
+    quorum_position.min(sent).max(confirmed)
+}
+
 /// One membership change at a time (thesis 4.1): the old and the new majority of two changes at
 /// once might not overlap.
 pub fn may_change_membership(pending: u64, applied: u64) -> bool {
@@ -297,10 +416,21 @@ mod tests {
         EntryId { term, index }
     }
 
+    fn request(voted_for: u64, leader: u64, theirs: EntryId, own: EntryId) -> VoteRequest {
+        VoteRequest {
+            candidate: 2,
+            candidate_last: theirs,
+            candidate_priority: 0,
+            pre_vote_ahead: false,
+            voted_for,
+            leader,
+            own_last: own,
+            own_priority: 0,
+        }
+    }
+
     fn vote(voted_for: u64, leader: u64, theirs: EntryId, own: EntryId) -> VoteVerdict {
-        let request =
-            VoteRequest { candidate: 2, candidate_last: theirs, voted_for, leader, own_last: own };
-        grant_vote(&request)
+        grant_vote(&request(voted_for, leader, theirs, own))
     }
 
     #[test]
@@ -330,6 +460,64 @@ mod tests {
         ] {
             assert_eq!(vote(0, 0, theirs, own) == VoteVerdict::Grant, granted, "{theirs} {own}");
         }
+    }
+
+    #[test]
+    fn a_pre_vote_asks_only_about_the_log() {
+        let ahead = VoteRequest { pre_vote_ahead: true, ..request(3, 3, id(2, 3), id(2, 3)) };
+        assert_eq!(grant_vote(&ahead), VoteVerdict::Grant);
+        let behind = VoteRequest { candidate_last: id(1, 9), ..ahead };
+        assert!(matches!(grant_vote(&behind), VoteVerdict::LogBehind { .. }));
+    }
+
+    #[test]
+    fn a_low_priority_yields_unless_its_log_is_longer() {
+        let log = id(2, 3);
+        let low = VoteRequest { own_priority: 1, ..request(0, 0, log, log) };
+        assert_eq!(grant_vote(&low), VoteVerdict::LowPriority { theirs: 0, own: 1 });
+        let longer = VoteRequest { candidate_last: id(2, 4), ..low };
+        assert_eq!(grant_vote(&longer), VoteVerdict::Grant);
+        let newer_but_shorter = VoteRequest { candidate_last: id(3, 2), ..low };
+        assert!(matches!(grant_vote(&newer_but_shorter), VoteVerdict::LowPriority { .. }));
+    }
+
+    #[test]
+    fn a_joint_vote_needs_both_halves_and_one_refusal_loses_it() {
+        use Tally::{Lost, Pending, Won};
+        for (a, b, both) in [
+            (Won, Won, Won),
+            (Won, Pending, Pending),
+            (Won, Lost, Lost),
+            (Pending, Pending, Pending),
+            (Pending, Lost, Lost),
+            (Lost, Lost, Lost),
+        ] {
+            assert_eq!((joint_tally(a, b), joint_tally(b, a)), (both, both));
+        }
+        assert_eq!((joint_commit(3, 7), joint_commit(7, 3)), (3, 3));
+    }
+
+    #[test]
+    fn a_lease_ends_with_the_time_out_or_at_the_leaders_word() {
+        let fresh = LeaseQuestion {
+            check_quorum: true,
+            leader: 1,
+            elapsed: 9,
+            timeout: 10,
+            transfer: false,
+        };
+        assert!(lease_in_force(&fresh));
+        assert!(!lease_in_force(&LeaseQuestion { check_quorum: false, ..fresh }));
+        assert!(!lease_in_force(&LeaseQuestion { leader: 0, ..fresh }));
+        assert!(!lease_in_force(&LeaseQuestion { elapsed: 10, ..fresh }));
+        assert!(!lease_in_force(&LeaseQuestion { transfer: true, ..fresh }));
+    }
+
+    #[test]
+    fn an_echo_of_a_round_never_sent_confirms_nothing() {
+        assert_eq!(reads_confirmed(3, 5, 2), 3);
+        assert_eq!(reads_confirmed(9, 5, 2), 5);
+        assert_eq!(reads_confirmed(1, 5, 2), 2);
     }
 
     #[test]

@@ -16,12 +16,14 @@ mod unstable;
 
 use alloc::vec::Vec;
 
+pub use self::unstable::Persisted;
+pub(crate) use self::unstable::Rewrite;
 use self::unstable::Unstable;
 use crate::EntryId;
-use crate::error::{Result, StorageError};
+use crate::error::{Malformed, Result, StorageError};
 use crate::proto::eraftpb::{Entry, Snapshot};
 use crate::rules::Rules;
-use crate::storage::{Storage, count_within};
+use crate::storage::{Storage, count_within, encoded_size};
 
 /// The log of one peer.
 #[derive(Clone, Debug)]
@@ -32,6 +34,34 @@ pub struct RaftLog<S> {
     applied: u64,
     /// Highest index handed out for application; `applied` follows when the application is done.
     applying: u64,
+    /// Bytes of entries between `applied` and `applying`, and the most there may be.
+    applying_size: u64,
+    max_applying_size: u64,
+    /// No more is handed out before some of it is applied.
+    applying_paused: bool,
+}
+
+/// What a follower's append did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Appended {
+    /// The last index that is now known to match the leader's log.
+    pub last: u64,
+    /// The first entry that differed from the leader's, if any did.
+    pub conflict: Option<Conflict>,
+    /// What happened to entries in memory.
+    pub(crate) rewrite: Rewrite,
+}
+
+/// An entry that gives way to a leader's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Conflict {
+    /// Its index.
+    pub index: u64,
+    /// Its term.
+    pub existing: u64,
+    /// The term of the entry that takes its place.
+    pub incoming: u64,
 }
 
 impl<S: Storage> RaftLog<S> {
@@ -54,7 +84,15 @@ impl<S: Storage> RaftLog<S> {
             committed: truncated,
             applied: truncated,
             applying: truncated,
+            applying_size: 0,
+            max_applying_size: u64::MAX,
+            applying_paused: false,
         })
+    }
+
+    /// Hands out at most so many bytes of entries for application at once; at least one entry.
+    pub(crate) fn limit_applying(&mut self, max_size: u64) {
+        self.max_applying_size = max_size.max(1);
     }
 
     /// The durable part.
@@ -142,19 +180,33 @@ impl<S: Storage> RaftLog<S> {
     /// [`StorageError::Compacted`] below the first index, [`StorageError::Unavailable`] beyond the
     /// last.
     pub fn slice(&self, low: u64, high: u64, max_size: u64) -> Result<Vec<Entry>, StorageError> {
-        if low < self.first_index()? {
-            return Err(StorageError::Compacted);
-        }
+        let mut entries = Vec::new();
+        self.append_slice(low, high, max_size, &mut entries)?;
+        Ok(entries)
+    }
+
+    /// [`slice`](Self::slice) into a vector that is empty, to use its memory again.
+    fn append_slice(
+        &self,
+        low: u64,
+        high: u64,
+        max_size: u64,
+        entries: &mut Vec<Entry>,
+    ) -> Result<(), StorageError> {
+        let offset = self.unstable.offset();
         if high > self.last_index() + 1 {
             return Err(StorageError::Unavailable);
         }
-        let offset = self.unstable.offset();
-        let mut entries = Vec::new();
-        if low < offset.min(high) {
-            entries = self.storage.entries(low, offset.min(high), max_size)?;
-            let wanted = offset.min(high) - low;
-            if (entries.len() as u64) < wanted {
-                return Ok(entries);
+        if low < offset {
+            if low < self.first_index()? {
+                return Err(StorageError::Compacted);
+            }
+            let end = offset.min(high);
+            if low < end {
+                *entries = self.storage.entries(low, end, max_size)?;
+                if (entries.len() as u64) < end - low {
+                    return Ok(());
+                }
             }
         }
         if high > offset {
@@ -163,10 +215,10 @@ impl<S: Storage> RaftLog<S> {
                 entries.extend_from_slice(&tail[..count_within(tail, max_size)]);
             } else {
                 entries.extend_from_slice(tail);
-                crate::storage::limit_size(&mut entries, max_size);
+                crate::storage::limit_size(entries, max_size);
             }
         }
-        Ok(entries)
+        Ok(())
     }
 
     /// Everything that is not folded into a snapshot (TinyKV `allEntries`).
@@ -195,61 +247,91 @@ impl<S: Storage> RaftLog<S> {
         self.unstable.snapshot().cloned().map_or_else(|| self.storage.snapshot(), Ok)
     }
 
-    /// A leader's append of entries that continue the log. Returns the new last index.
-    pub(crate) fn append(&mut self, entries: Vec<Entry>) -> u64 {
-        self.unstable.truncate_and_append(entries);
-        self.last_index()
+    /// The newest snapshot that reaches `index`, for peer `to`.
+    ///
+    /// # Errors
+    /// As [`Storage::snapshot_reaching`].
+    pub(crate) fn snapshot_reaching(&self, index: u64, to: u64) -> Result<Snapshot, StorageError> {
+        self.storage.snapshot_reaching(index, to)
+    }
+
+    /// A leader's append of one entry that continues the log.
+    pub(crate) fn push(&mut self, entry: Entry) {
+        self.unstable.push(entry);
     }
 
     /// A follower's append: if the log holds `previous`, drops what conflicts with `entries`,
-    /// appends what is new and commits as far as the leader confirms. Returns the last index
-    /// that is now known to match, or none if `previous` is not held and nothing changed (paper
-    /// figure 2, AppendEntries 2–5).
+    /// appends what is new and commits as far as the leader confirms. None if `previous` is not
+    /// held and nothing changed (paper figure 2, AppendEntries 2–5).
     ///
     /// # Errors
-    /// A storage that cannot be read; nothing changes.
+    /// A storage that cannot be read, or an append that contradicts a committed entry; nothing
+    /// changes.
     pub fn maybe_append(
         &mut self,
         previous: EntryId,
         leader_commit: u64,
         mut entries: Vec<Entry>,
         rules: &Rules,
-    ) -> Result<Option<u64>, StorageError> {
-        let own_term = match self.term(previous.index) {
-            Ok(term) => Some(term),
-            Err(StorageError::Compacted | StorageError::Unavailable) => None,
-            Err(error) => return Err(error),
-        };
-        if !(rules.log_matches)(previous, own_term) {
+    ) -> Result<Option<Appended>> {
+        if !(rules.log_matches)(previous, self.known_term(previous.index)?) {
             return Ok(None);
         }
-        let last_new = previous.index + entries.len() as u64;
-        let known = self.count_matching(&entries, rules)?;
-        if known < entries.len() {
-            debug_assert!(
-                entries[known].index > self.committed,
-                "conflict at {} below the commit index {}",
-                entries[known].index,
-                self.committed
-            );
-            self.unstable.truncate_and_append(entries.split_off(known));
+        let last = previous.index + entries.len() as u64;
+        let mut appended = Appended { last, ..Appended::default() };
+        if let Some(first_new) = self.first_new(&entries, rules)? {
+            appended.conflict = self.conflict_at(&entries[first_new])?;
+            if first_new > 0 {
+                entries.drain(..first_new);
+            }
+            appended.rewrite = self.unstable.truncate_and_append(entries);
         }
-        self.commit_to((rules.follower_commit)(self.committed, leader_commit, last_new));
-        Ok(Some(last_new))
+        self.commit_to((rules.follower_commit)(self.committed, leader_commit, last));
+        Ok(Some(appended))
     }
 
-    /// How many leading entries are in the log already.
-    fn count_matching(&self, entries: &[Entry], rules: &Rules) -> Result<usize, StorageError> {
+    /// Term of the entry at `index`, if the log still has it.
+    ///
+    /// # Errors
+    /// A storage that cannot be read.
+    pub(crate) fn known_term(&self, index: u64) -> Result<Option<u64>, StorageError> {
+        match self.term(index) {
+            Ok(term) => Ok(Some(term)),
+            Err(StorageError::Compacted | StorageError::Unavailable) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Position of the first entry that the log does not hold.
+    fn first_new(&self, entries: &[Entry], rules: &Rules) -> Result<Option<usize>, StorageError> {
+        let last = self.last_index();
         for (position, entry) in entries.iter().enumerate() {
+            if entry.index > last {
+                return Ok(Some(position));
+            }
             match self.term(entry.index) {
                 Ok(own) if !(rules.conflicts)(EntryId::of(entry), own) => {}
                 // Folded into a snapshot: committed, so it cannot conflict.
                 Err(StorageError::Compacted) => {}
-                Ok(_) | Err(StorageError::Unavailable) => return Ok(position),
+                Ok(_) | Err(StorageError::Unavailable) => return Ok(Some(position)),
                 Err(error) => return Err(error),
             }
         }
-        Ok(entries.len())
+        Ok(None)
+    }
+
+    /// What `incoming` takes the place of. A committed entry of another term never gives way: one
+    /// of the two peers has lost its disk.
+    fn conflict_at(&self, incoming: &Entry) -> Result<Option<Conflict>> {
+        let (index, theirs) = (incoming.index, incoming.term);
+        if index > self.last_index() {
+            return Ok(None);
+        }
+        let existing = self.term(index)?;
+        if existing != theirs && index <= self.committed {
+            return Err(Malformed::CommittedConflict { index, theirs, own: existing }.into());
+        }
+        Ok(Some(Conflict { index, existing, incoming: theirs }))
     }
 
     /// The last index at or before `index` whose term is at most `term`, and its term: where a log
@@ -280,9 +362,20 @@ impl<S: Storage> RaftLog<S> {
         self.committed > before
     }
 
-    /// Entries up to `id` are on disk; ignored if `id` was replaced meanwhile (TinyKV `Stabled`).
-    pub fn stable_to(&mut self, id: EntryId) {
-        self.unstable.stable_to(id);
+    /// Entries up to `id` are on disk, and nothing under way will overwrite them (TinyKV
+    /// `Stabled`). Ignored if `id` is not in memory as it was written; returns what is there.
+    pub fn stable_to(&mut self, id: EntryId) -> Persisted {
+        self.unstable.stable_to(id)
+    }
+
+    /// The first index that was not handed out for persistence.
+    pub(crate) fn offered(&self) -> u64 {
+        self.unstable.offered()
+    }
+
+    /// Highest index handed out for application.
+    pub(crate) fn applying_index(&self) -> u64 {
+        self.applying
     }
 
     /// The incoming snapshot that ends at `index` is on disk.
@@ -293,10 +386,17 @@ impl<S: Storage> RaftLog<S> {
     /// The application is done with everything up to `index`; lower or uncommitted indices are
     /// ignored.
     pub fn applied_to(&mut self, index: u64) {
+        self.applied_batch(index, 0);
+    }
+
+    /// [`applied_to`](Self::applied_to) for entries of `size` bytes.
+    pub(crate) fn applied_batch(&mut self, index: u64, size: u64) {
         if index > self.applied && index <= self.committed {
             self.applied = index;
             self.applying = self.applying.max(index);
         }
+        self.applying_size = self.applying_size.saturating_sub(size);
+        self.applying_paused = self.applying_size >= self.max_applying_size;
     }
 
     /// Replaces the log by an incoming snapshot, which commits everything it contains.
@@ -310,41 +410,72 @@ impl<S: Storage> RaftLog<S> {
         !self.unstable.unoffered().is_empty() || self.unstable.unoffered_snapshot().is_some()
     }
 
-    /// Index of the first entry that a `Ready` would carry.
-    pub(crate) fn first_unoffered(&self) -> Option<u64> {
-        self.unstable.unoffered().first().map(|entry| entry.index)
+    /// Whether anything is not known to be persisted.
+    pub(crate) fn has_unstable(&self) -> bool {
+        !self.unstable.entries().is_empty()
     }
 
     /// Hands out what has to be persisted, once.
-    pub(crate) fn offer(&mut self) -> (Vec<Entry>, Option<Snapshot>) {
-        let entries = self.unstable.unoffered().to_vec();
+    pub(crate) fn offer(&mut self, entries: &mut Vec<Entry>) -> Option<Snapshot> {
+        entries.extend_from_slice(self.unstable.unoffered());
         let snapshot = self.unstable.unoffered_snapshot().cloned();
         self.unstable.offer_all();
-        (entries, snapshot)
+        snapshot
+    }
+
+    /// The last index that may be applied. Without `unstable` only what is persisted counts.
+    fn applicable(&self, unstable: bool) -> u64 {
+        if unstable { self.committed } else { self.committed.min(self.stabled()) }
     }
 
     /// Whether a `Ready` would carry entries to apply. An incoming snapshot is applied first, by
     /// itself.
-    pub(crate) fn has_next_committed(&self) -> bool {
-        self.unstable.snapshot().is_none() && self.committed > self.applying
+    pub(crate) fn has_next_committed(&self, unstable: bool) -> bool {
+        !self.applying_paused
+            && self.unstable.snapshot().is_none()
+            && self.applicable(unstable) > self.applying
     }
 
     /// Committed entries that were not handed out yet, without handing them out (TinyKV
-    /// `nextEnts`).
+    /// `nextEnts`), as many as the limit allows.
     ///
     /// # Errors
     /// A storage that cannot be read.
     pub fn next_committed_entries(&self) -> Result<Vec<Entry>, StorageError> {
-        if !self.has_next_committed() {
-            return Ok(Vec::new());
-        }
-        self.slice(self.applying + 1, self.committed + 1, u64::MAX)
+        let mut entries = Vec::new();
+        self.append_next_committed(true, &mut entries)?;
+        Ok(entries)
     }
 
-    /// Everything up to `index` was handed out for application.
-    pub(crate) fn applying_to(&mut self, index: u64) {
-        debug_assert!(index <= self.committed, "applying {index} > committed {}", self.committed);
-        self.applying = self.applying.max(index);
+    pub(crate) fn append_next_committed(
+        &self,
+        unstable: bool,
+        entries: &mut Vec<Entry>,
+    ) -> Result<(), StorageError> {
+        if self.has_next_committed(unstable) {
+            let max_size = self.max_applying_size.saturating_sub(self.applying_size);
+            let (low, high) = (self.applying + 1, self.applicable(unstable) + 1);
+            self.append_slice(low, high, max_size, entries)?;
+        }
+        Ok(())
+    }
+
+    /// These entries were handed out for application. Returns their size.
+    pub(crate) fn applying(&mut self, entries: &[Entry], unstable: bool) -> u64 {
+        let Some(last) = entries.last() else {
+            return 0;
+        };
+        debug_assert!(last.index <= self.committed, "{} > {}", last.index, self.committed);
+        self.applying = self.applying.max(last.index);
+        if self.max_applying_size == u64::MAX {
+            return 0;
+        }
+        let size = entries.iter().map(encoded_size).sum();
+        self.applying_size = self.applying_size.saturating_add(size);
+        // A batch that the limit cut short means that the next entry would exceed it.
+        self.applying_paused =
+            self.applying_size >= self.max_applying_size || last.index < self.applicable(unstable);
+        size
     }
 }
 

@@ -19,6 +19,31 @@ pub(crate) struct Unstable {
     offered: u64,
 }
 
+/// What became of a confirmed write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Persisted {
+    /// The entries are known to be on disk.
+    Known,
+    /// The entry was not in memory any more.
+    Missing,
+    /// A snapshot stands in its place.
+    OfSnapshot,
+    /// This entry stands in its place.
+    Mismatch(EntryId),
+}
+
+/// What an append did to entries in memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Rewrite {
+    /// It continued them.
+    #[default]
+    None,
+    /// It replaced all of them, from this index on.
+    Replaced(u64),
+    /// It cut them off before this index.
+    Truncated(u64),
+}
+
 impl Unstable {
     /// Nothing unstable above a storage that ends just before `offset`.
     pub(crate) fn new(offset: u64) -> Self {
@@ -34,6 +59,11 @@ impl Unstable {
     /// Index of the first entry that is not known to be persisted.
     pub(crate) fn offset(&self) -> u64 {
         self.offset
+    }
+
+    /// Index of the first entry that was not handed out.
+    pub(crate) fn offered(&self) -> u64 {
+        self.offered
     }
 
     pub(crate) fn last_index(&self) -> u64 {
@@ -94,16 +124,22 @@ impl Unstable {
     /// Entries up to `id` are on disk. Ignored if `id` is not here any more: it was replaced by a
     /// newer leader's entry while the disk was busy, and what is on disk at that index will be
     /// overwritten.
-    pub(crate) fn stable_to(&mut self, id: EntryId) {
+    pub(crate) fn stable_to(&mut self, id: EntryId) -> Persisted {
         let Some(position) = self.position(id.index) else {
-            return;
+            let of_snapshot = self.snapshot_id().is_some_and(|own| own.index == id.index);
+            return if of_snapshot { Persisted::OfSnapshot } else { Persisted::Missing };
         };
-        if self.entries.get(position).is_some_and(|entry| entry.term == id.term) {
-            self.entries.drain(..=position);
-            self.offset = id.index + 1;
-            self.offered = self.offered.max(self.offset);
-            self.release_spare_memory();
+        let Some(own) = self.entries.get(position).map(EntryId::of) else {
+            return Persisted::Missing;
+        };
+        if own.term != id.term {
+            return Persisted::Mismatch(own);
         }
+        self.entries.drain(..=position);
+        self.offset = id.index + 1;
+        self.offered = self.offered.max(self.offset);
+        self.release_spare_memory();
+        Persisted::Known
     }
 
     /// A burst must not hold its memory for ever.
@@ -131,20 +167,33 @@ impl Unstable {
         self.snapshot_offered = false;
     }
 
+    /// Appends one entry that continues the log.
+    pub(crate) fn push(&mut self, entry: Entry) {
+        debug_assert_eq!(entry.index, self.last_index() + 1);
+        self.entries.push(entry);
+    }
+
     /// Appends entries that connect to the log, replacing what stands at their indices and after.
-    pub(crate) fn truncate_and_append(&mut self, entries: Vec<Entry>) {
+    pub(crate) fn truncate_and_append(&mut self, mut entries: Vec<Entry>) -> Rewrite {
         let Some(first) = entries.first().map(|entry| entry.index) else {
-            return;
+            return Rewrite::None;
         };
-        debug_assert!(first <= self.last_index() + 1, "gap: {} then {first}", self.last_index());
-        if first <= self.offset {
+        let next = self.last_index() + 1;
+        debug_assert!(first <= next, "gap: {} then {first}", self.last_index());
+        let rewrite = if first >= next {
+            self.entries.append(&mut entries);
+            Rewrite::None
+        } else if first <= self.offset {
             self.offset = first;
             self.entries = entries;
+            Rewrite::Replaced(first)
         } else {
             self.entries.truncate(self.position(first).unwrap_or(0));
-            self.entries.extend(entries);
-        }
+            self.entries.append(&mut entries);
+            Rewrite::Truncated(first)
+        };
         self.offered = self.offered.min(first);
+        rewrite
     }
 }
 

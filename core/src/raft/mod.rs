@@ -6,38 +6,49 @@
 //!
 //! | file | what it does | paper |
 //! | --- | --- | --- |
-//! | `mod.rs` | state, construction, dispatch of messages by term and role | 5.1 |
-//! | `roles.rs` | transitions between follower, candidate and leader; ticks | 5.2 |
-//! | `election.rs` | campaigns and votes | 5.2, 5.4.1 |
+//! | `mod.rs` | state and construction | 5.1 |
+//! | `step.rs` | dispatch of messages by term and role | 5.1 |
+//! | `roles.rs` | transitions between the roles; ticks | 5.2 |
+//! | `election.rs` | campaigns and votes | 5.2, 5.4.1, thesis 9.6 |
 //! | `replication.rs` | proposals, appends, heartbeats, commit | 5.3, 5.4.2 |
 //! | `outbox.rs` | making the messages that a leader owes its followers | 5.3 |
-//! | `snapshot.rs` | sending and installing snapshots | 7 |
-//! | `membership.rs` | adding and removing peers, one at a time | thesis 4.1 |
+//! | `persist.rs` | what counts only once it is on disk | 3.8 |
+//! | `snapshot.rs` | sending, installing and asking for snapshots | 7 |
+//! | `read.rs` | reads that see every write before them | 8, thesis 6.4 |
+//! | `membership.rs` | changes of the members taking effect | 6, thesis 4 |
 //! | `transfer.rs` | handing leadership over | thesis 3.10 |
 
 mod election;
+mod kinds;
 mod membership;
 mod outbox;
+mod persist;
+mod read;
 mod replication;
 mod roles;
 mod snapshot;
+mod step;
 mod transfer;
 
 use alloc::vec::Vec;
 
-pub use self::membership::conf_change_of;
-pub(crate) use self::membership::simple_change;
+pub(crate) use self::kinds::{is_local, is_response, is_termless, message_type};
+pub(crate) use self::persist::Receipts;
+pub use self::persist::{Receipt, Response};
 pub use self::replication::Proposal;
 pub(crate) use self::roles::local;
 pub use self::snapshot::SnapshotStatus;
 use crate::EntryId;
-use crate::config::{Config, SelfAck};
-use crate::error::{Malformed, Result, StorageError};
+use crate::config::{Appends, Config, ReadOnly, SelfAck};
+use crate::error::{Result, StorageError};
 use crate::log::RaftLog;
-use crate::proto::eraftpb::{ConfState, HardState, Message, MessageType};
+use crate::outcome::{Ignored, Outcome, Rejected};
+use crate::proto::eraftpb::{ConfState, HardState, Message};
+use crate::read_only::{DroppedRead, ReadOnlyQueue, ReadState};
 use crate::rng::TimeoutRng;
-use crate::rules::{Rules, TermVerdict};
+use crate::rules::Rules;
 use crate::storage::{RaftState, Storage};
+use crate::trace::{Event, Tracer};
 use crate::tracker::{Progress, ProgressTracker};
 
 /// No peer: no leader, no vote.
@@ -49,6 +60,8 @@ pub enum StateRole {
     /// Follows a leader, or waits to hear of one.
     #[default]
     Follower,
+    /// Asks whether it would be voted for (thesis 9.6).
+    PreCandidate,
     /// Asks for votes.
     Candidate,
     /// Leads its term.
@@ -64,9 +77,55 @@ pub struct SoftState {
     pub role: StateRole,
 }
 
+/// The part of [`Config`] that a peer keeps asking for.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) heartbeat_timeout: u32,
+    pub(crate) election_timeout: u32,
+    pub(crate) pre_vote: bool,
+    pub(crate) check_quorum: bool,
+    pub(crate) read_only: ReadOnly,
+    pub(crate) max_pending_reads: usize,
+    pub(crate) max_size_per_msg: u64,
+    pub(crate) max_uncommitted_size: u64,
+    pub(crate) forward_proposals: bool,
+    pub(crate) broadcast_commit: bool,
+    pub(crate) step_down_on_removal: bool,
+    pub(crate) validate_conf_changes: bool,
+    pub(crate) give_up_snapshot_after: u32,
+    pub(crate) priority: i64,
+    pub(crate) share_commit: bool,
+    pub(crate) self_ack: SelfAck,
+    pub(crate) eager: bool,
+}
+
+impl From<&Config> for Settings {
+    fn from(config: &Config) -> Self {
+        Self {
+            heartbeat_timeout: config.heartbeat_tick,
+            election_timeout: config.election_tick,
+            pre_vote: config.pre_vote,
+            check_quorum: config.check_quorum,
+            read_only: config.read_only,
+            max_pending_reads: config.max_pending_reads as usize,
+            max_size_per_msg: config.max_size_per_msg,
+            max_uncommitted_size: config.max_uncommitted_size,
+            forward_proposals: config.forward_proposals,
+            broadcast_commit: config.broadcast_commit,
+            step_down_on_removal: config.step_down_on_removal,
+            validate_conf_changes: config.validate_conf_changes,
+            give_up_snapshot_after: config.give_up_snapshot_after,
+            priority: config.priority,
+            share_commit: config.share_commit,
+            self_ack: config.self_ack,
+            eager: config.appends == Appends::Eager,
+        }
+    }
+}
+
 /// One peer of a Raft cluster.
 #[derive(Clone, Debug)]
-pub struct Raft<S> {
+pub struct Raft<S, T = ()> {
     pub(crate) id: u64,
     pub(crate) term: u64,
     pub(crate) vote: u64,
@@ -74,21 +133,32 @@ pub struct Raft<S> {
     pub(crate) prs: ProgressTracker,
     pub(crate) role: StateRole,
     pub(crate) leader: u64,
-    /// Messages to send, in order; a leader's appends join them in `take_messages`.
+    /// Messages that rest on nothing that is not on disk yet. A leader's coalesced appends join
+    /// them in `make_appends`.
     pub(crate) msgs: Vec<Message>,
+    /// What must wait until everything up to now is on disk.
+    pub(crate) after_persist: Vec<Response>,
+    pub(crate) read_states: Vec<ReadState>,
+    pub(crate) dropped_reads: Vec<DroppedRead>,
+    pub(crate) reads: ReadOnlyQueue,
     pub(crate) heartbeat_elapsed: u32,
     pub(crate) election_elapsed: u32,
     pub(crate) randomized_election_timeout: u32,
+    /// Ticks since the peer started.
+    pub(crate) ticks: u64,
     pub(crate) transferee: Option<u64>,
     /// The last membership change in the log; the next must wait until it is applied.
     pub(crate) pending_conf_index: u64,
-    heartbeat_timeout: u32,
-    election_timeout: u32,
-    max_size_per_msg: u64,
-    forward_proposals: bool,
-    self_ack: SelfAck,
-    rules: Rules,
+    /// Bytes of payload that this leader appended and that are not applied yet.
+    pub(crate) uncommitted_size: u64,
+    /// The index that an urgently needed snapshot must reach; 0 if none is.
+    pub(crate) requested_snapshot: u64,
+    /// Heartbeats are owed to confirm reads.
+    heartbeat_due: bool,
+    pub(crate) settings: Settings,
+    pub(crate) rules: Rules,
     rng: TimeoutRng,
+    pub(crate) tracer: T,
 }
 
 impl<S: Storage> Raft<S> {
@@ -100,39 +170,65 @@ impl<S: Storage> Raft<S> {
     /// # Errors
     /// A configuration that cannot work, or a storage that cannot be read or contradicts itself.
     pub fn new(config: &Config, storage: S) -> Result<Self> {
+        Self::with_tracer(config, storage, ())
+    }
+}
+
+impl<S: Storage, T: Tracer> Raft<S, T> {
+    /// [`new`](Raft::new), with somebody who is told what happens.
+    ///
+    /// # Errors
+    /// As [`new`](Raft::new).
+    pub fn with_tracer(config: &Config, storage: S, tracer: T) -> Result<Self> {
         config.validate()?;
-        let RaftState { hard_state, conf_state } = storage.initial_state()?;
+        let RaftState { hard_state, mut conf_state } = storage.initial_state()?;
+        if !config.peers.is_empty() {
+            conf_state = ConfState { voters: config.peers.clone(), ..ConfState::default() };
+        }
+        check_range("term", hard_state.term, 0, EntryId::LIMIT)?;
         let mut raft = Self {
             id: config.id,
             term: hard_state.term,
             vote: hard_state.vote,
             log: RaftLog::new(storage)?,
-            prs: ProgressTracker::new(config.max_inflight_msgs),
+            prs: ProgressTracker::new(config.max_inflight_msgs, config.max_inflight_bytes),
             role: StateRole::Follower,
             leader: NONE,
             msgs: Vec::new(),
+            after_persist: Vec::new(),
+            read_states: Vec::new(),
+            dropped_reads: Vec::new(),
+            reads: ReadOnlyQueue::default(),
             heartbeat_elapsed: 0,
             election_elapsed: 0,
             randomized_election_timeout: 0,
+            ticks: 0,
             transferee: None,
             pending_conf_index: 0,
-            heartbeat_timeout: config.heartbeat_tick,
-            election_timeout: config.election_tick,
-            max_size_per_msg: config.max_size_per_msg,
-            forward_proposals: config.forward_proposals,
-            self_ack: config.self_ack,
+            uncommitted_size: 0,
+            requested_snapshot: 0,
+            heartbeat_due: false,
+            settings: Settings::from(config),
             rules: config.rules,
             rng: TimeoutRng::new(config.seed, config.id),
+            tracer,
         };
-        check_range("term", hard_state.term, 0, EntryId::LIMIT)?;
+        raft.log.limit_applying(match config.max_committed_size_per_ready {
+            0 => config.max_size_per_msg,
+            limit => limit,
+        });
+        raft.restore_members(&conf_state)?;
         raft.recover_commit(hard_state.commit)?;
         raft.recover_applied(config.applied)?;
-        if config.peers.is_empty() {
-            raft.set_members(&conf_state)?;
-        } else {
-            raft.set_members(&ConfState { voters: config.peers.clone(), ..Default::default() })?;
-        }
         raft.become_follower(raft.term, NONE);
+        let last = raft.log.last_id()?;
+        raft.trace(|raft| Event::Started {
+            voters: raft.prs.configuration().voters.ids().iter().collect(),
+            term: raft.term,
+            committed: raft.log.committed(),
+            applied: raft.log.applied(),
+            last,
+        });
         Ok(raft)
     }
 
@@ -153,6 +249,26 @@ impl<S: Storage> Raft<S> {
         }
         self.log.applied_to(applied);
         Ok(())
+    }
+
+    /// Tells the tracer, if there is one. The event is made only then.
+    pub(crate) fn trace(&mut self, event: impl FnOnce(&Self) -> Event) {
+        if T::ACTIVE {
+            let event = event(self);
+            self.tracer.trace(self.id, event);
+        }
+    }
+
+    /// The message from `from` changed nothing.
+    pub(crate) fn ignore(&mut self, from: u64, reason: Ignored) -> Outcome {
+        self.trace(|raft| Event::Ignored { reason: reason.clone(), from, term: raft.term });
+        Outcome::Ignored(reason)
+    }
+
+    /// The message was refused.
+    pub(crate) fn reject(&mut self, reason: Rejected) -> Outcome {
+        self.trace(|_| Event::Rejected(reason.clone()));
+        Outcome::Rejected(reason)
     }
 
     /// The peer's own id.
@@ -225,113 +341,10 @@ impl<S: Storage> Raft<S> {
         SoftState { leader: self.leader, role: self.role }
     }
 
-    /// Whether the peer may become leader: it is a member, and no snapshot waits to be persisted.
+    /// Whether the peer may become leader: it votes, and no snapshot waits to be persisted.
     pub fn is_promotable(&self) -> bool {
-        self.prs.contains(self.id) && self.log.pending_snapshot().is_none()
-    }
-
-    /// Handles one message, local or from a peer. Answers and requests go to the outbox.
-    ///
-    /// Local messages (`MsgHup`, `MsgBeat`, `MsgPropose`, `MsgTransferLeader` from the peer itself)
-    /// ignore the term.
-    ///
-    /// # Errors
-    /// [`Error::ProposalDropped`](crate::Error::ProposalDropped) for a proposal that goes nowhere,
-    /// [`Error::Malformed`](crate::Error::Malformed) for a message no correct peer sends, and
-    /// storage errors. The state stays sound in every case.
-    pub fn step(&mut self, message: Message) -> Result<()> {
-        let kind = message_type(&message)?;
-        let local = message.term == NONE || is_termless(kind);
-        if !local && !is_handled(kind) {
-            return Ok(());
-        }
-        if !local {
-            if message.term > EntryId::LIMIT {
-                return Err(Malformed::TermRange(message.term).into());
-            }
-            match (self.rules.compare_terms)(self.term, message.term) {
-                TermVerdict::Stale => return Ok(()),
-                TermVerdict::Current => {}
-                TermVerdict::StepDown => {
-                    let leader = if is_from_leader(kind) { message.from } else { NONE };
-                    self.become_follower(message.term, leader);
-                }
-            }
-        }
-        match kind {
-            MessageType::MsgHup => self.handle_hup(),
-            MessageType::MsgRequestVote => self.handle_request_vote(&message),
-            _ => match self.role {
-                StateRole::Follower => self.step_follower(kind, message),
-                StateRole::Candidate => self.step_candidate(kind, message),
-                StateRole::Leader => self.step_leader(kind, message),
-            },
-        }
-    }
-
-    fn step_follower(&mut self, kind: MessageType, message: Message) -> Result<()> {
-        match kind {
-            MessageType::MsgPropose => self.propose(message.entries).map(drop),
-            MessageType::MsgAppend => {
-                self.hear_from_leader(message.from);
-                self.handle_append(message)
-            }
-            MessageType::MsgHeartbeat => {
-                self.hear_from_leader(message.from);
-                self.handle_heartbeat(message);
-                Ok(())
-            }
-            MessageType::MsgSnapshot => {
-                self.hear_from_leader(message.from);
-                self.handle_snapshot(message)
-            }
-            MessageType::MsgTransferLeader => {
-                self.forward_transfer(&message);
-                Ok(())
-            }
-            MessageType::MsgTimeoutNow => self.handle_timeout_now(),
-            _ => Ok(()),
-        }
-    }
-
-    fn step_candidate(&mut self, kind: MessageType, message: Message) -> Result<()> {
-        match kind {
-            MessageType::MsgPropose => self.propose(message.entries).map(drop),
-            kind if is_from_leader(kind) => {
-                // Somebody else won this term (5.2).
-                self.become_follower(self.term, message.from);
-                self.step_follower(kind, message)
-            }
-            MessageType::MsgRequestVoteResponse => {
-                self.handle_vote_response(message.from, !message.reject)
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn step_leader(&mut self, kind: MessageType, message: Message) -> Result<()> {
-        match kind {
-            MessageType::MsgBeat => {
-                self.broadcast_heartbeat();
-                Ok(())
-            }
-            MessageType::MsgPropose => self.propose(message.entries).map(drop),
-            MessageType::MsgAppendResponse => self.handle_append_response(&message),
-            MessageType::MsgHeartbeatResponse => {
-                self.handle_heartbeat_response(message.from);
-                Ok(())
-            }
-            MessageType::MsgTransferLeader => {
-                self.handle_transfer_leader(message.from);
-                Ok(())
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn hear_from_leader(&mut self, leader: u64) {
-        self.election_elapsed = 0;
-        self.leader = leader;
+        let votes = self.prs.get(self.id).is_some_and(|progress| !progress.is_learner);
+        votes && self.log.pending_snapshot().is_none()
     }
 }
 
@@ -342,41 +355,4 @@ fn check_range(what: &'static str, value: u64, min: u64, max: u64) -> Result<(),
     } else {
         Err(StorageError::Inconsistent { what, value, min, max })
     }
-}
-
-/// The type of `message`, decoded strictly: an unknown number must not pass for `MsgHup`, which is
-/// 0.
-pub(crate) fn message_type(message: &Message) -> Result<MessageType, Malformed> {
-    let number = message.msg_type;
-    MessageType::try_from(number).map_err(|_| Malformed::UnknownType(number))
-}
-
-/// Types that only a peer's own application may use.
-pub(crate) fn is_local(kind: MessageType) -> bool {
-    use MessageType::{MsgBeat, MsgCheckQuorum, MsgHup, MsgSnapStatus, MsgUnreachable};
-    matches!(kind, MsgHup | MsgBeat | MsgUnreachable | MsgSnapStatus | MsgCheckQuorum)
-}
-
-/// Types whose term means nothing.
-pub(crate) fn is_termless(kind: MessageType) -> bool {
-    is_local(kind) || matches!(kind, MessageType::MsgPropose | MessageType::MsgReadIndex)
-}
-
-/// Answers, which only members may give.
-pub(crate) fn is_response(kind: MessageType) -> bool {
-    use MessageType::{MsgAppendResponse, MsgHeartbeatResponse, MsgRequestVoteResponse};
-    matches!(kind, MsgAppendResponse | MsgHeartbeatResponse | MsgRequestVoteResponse)
-}
-
-/// Types that only the leader of a term sends.
-fn is_from_leader(kind: MessageType) -> bool {
-    use MessageType::{MsgAppend, MsgHeartbeat, MsgSnapshot};
-    matches!(kind, MsgAppend | MsgHeartbeat | MsgSnapshot)
-}
-
-/// Types that this peer understands. The others are ignored before their term is looked at: a
-/// pre-vote carries a term that its sender is not in.
-fn is_handled(kind: MessageType) -> bool {
-    use MessageType::{MsgReadIndexResp, MsgRequestPreVote, MsgRequestPreVoteResponse};
-    !matches!(kind, MsgReadIndexResp | MsgRequestPreVote | MsgRequestPreVoteResponse)
 }

@@ -4,10 +4,15 @@ use alloc::vec::Vec;
 
 use super::{NONE, Raft, StateRole};
 use crate::EntryId;
-use crate::error::{DropReason, Error, Malformed, Result};
-use crate::proto::eraftpb::{Entry, EntryType, HardState, Message, MessageType};
+use crate::confchange::{conf_change_of, leaves_joint};
+use crate::error::{ConfChangeError, DropReason, Error, Malformed, Result};
+use crate::log::{Appended, Rewrite};
+use crate::outcome::{Ignored, Outcome, Rejected};
+use crate::proto::eraftpb::{Entry, EntryType, Message, MessageType};
 use crate::rules::CommitQuestion;
 use crate::storage::Storage;
+use crate::trace::{Event, Tracer};
+use crate::tracker::ProgressState;
 
 /// Where a proposal went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,18 +32,46 @@ pub enum Proposal {
     },
 }
 
-impl<S: Storage> Raft<S> {
+impl<S: Storage, T: Tracer> Raft<S, T> {
     /// Appends entries on the leader, or forwards them to it.
     pub(crate) fn propose(&mut self, entries: Vec<Entry>) -> Result<Proposal> {
-        let reason = match self.role {
-            _ if entries.is_empty() => DropReason::Empty,
-            StateRole::Leader => return self.propose_as_leader(entries),
-            StateRole::Candidate => DropReason::NoLeader,
-            StateRole::Follower if self.leader == NONE => DropReason::NoLeader,
-            StateRole::Follower if !self.forward_proposals => DropReason::ForwardingDisabled,
-            StateRole::Follower => return Ok(self.forward_proposal(entries)),
-        };
-        Err(Error::ProposalDropped(reason))
+        if let Some(reason) = self.proposal_obstacle(entries.is_empty()) {
+            return Err(self.drop_proposal(reason));
+        }
+        if self.role != StateRole::Leader {
+            return Ok(self.forward_proposal(entries));
+        }
+        self.propose_as_leader(entries)
+    }
+
+    /// [`propose`](Self::propose) of one ordinary entry, which needs no vector of its own.
+    pub(crate) fn propose_one(&mut self, entry: Entry) -> Result<Proposal> {
+        if let Some(reason) = self.proposal_obstacle(false) {
+            return Err(self.drop_proposal(reason));
+        }
+        if self.role != StateRole::Leader {
+            return Ok(self.forward_proposal([entry].to_vec()));
+        }
+        self.admit_size(entry.data.len() as u64)?;
+        self.append_own([entry]);
+        self.proposal_appended()
+    }
+
+    fn proposal_obstacle(&self, empty: bool) -> Option<DropReason> {
+        match self.role {
+            _ if empty => Some(DropReason::Empty),
+            StateRole::Leader if !self.prs.contains(self.id) => Some(DropReason::NotMember),
+            StateRole::Leader => self.transferee.map(DropReason::Transferring),
+            StateRole::PreCandidate | StateRole::Candidate => Some(DropReason::NoLeader),
+            StateRole::Follower if self.leader == NONE => Some(DropReason::NoLeader),
+            StateRole::Follower => (!self.settings.forward_proposals)
+                .then_some(DropReason::ForwardingDisabled(self.leader)),
+        }
+    }
+
+    fn drop_proposal(&mut self, reason: DropReason) -> Error {
+        self.trace(|raft| Event::ProposalDropped { reason, term: raft.term });
+        Error::ProposalDropped(reason)
     }
 
     fn forward_proposal(&mut self, entries: Vec<Entry>) -> Proposal {
@@ -49,187 +82,363 @@ impl<S: Storage> Raft<S> {
     }
 
     fn propose_as_leader(&mut self, mut entries: Vec<Entry>) -> Result<Proposal> {
-        if !self.prs.contains(self.id) {
-            return Err(Error::ProposalDropped(DropReason::NotMember));
-        }
-        if let Some(transferee) = self.transferee {
-            return Err(Error::ProposalDropped(DropReason::Transferring(transferee)));
-        }
-        for entry in &entries {
-            let number = entry.entry_type;
-            EntryType::try_from(number).map_err(|_| Malformed::UnknownEntryType(number))?;
-        }
-        self.admit_conf_changes(&mut entries);
+        let pending = self.admit_conf_changes(&mut entries)?;
+        self.admit_size(entries.iter().map(|entry| entry.data.len() as u64).sum())?;
+        self.pending_conf_index = pending;
         self.append_own(entries);
-        Ok(Proposal::Appended { term: self.term, index: self.log.last_index() })
+        self.proposal_appended()
     }
 
-    /// A membership change that arrives while another is pending becomes an empty entry, as in
-    /// TinyKV and etcd: its proposer may be another peer, and the other entries of the message
-    /// must keep their places.
-    fn admit_conf_changes(&mut self, entries: &mut [Entry]) {
+    fn proposal_appended(&mut self) -> Result<Proposal> {
+        let appended = Proposal::Appended { term: self.term, index: self.log.last_index() };
+        self.owe_appends();
+        self.flush()?;
+        Ok(appended)
+    }
+
+    /// A membership change that does not fit becomes an empty entry, as in TinyKV and etcd: its
+    /// proposer may be another peer, and the other entries of the message must keep their places.
+    /// [`RawNode::propose_conf_change`](crate::RawNode::propose_conf_change) asks first, so a
+    /// leader's own application gets an error.
+    /// Returns where the last change stands then.
+    fn admit_conf_changes(&mut self, entries: &mut [Entry]) -> Result<u64> {
+        let mut pending = self.pending_conf_index;
         for (entry, index) in entries.iter_mut().zip(self.log.last_index() + 1..) {
-            if entry.entry_type == i32::from(EntryType::EntryNormal) {
+            let Some(change) = conf_change_of(entry)? else {
                 continue;
-            }
-            if self.may_change_membership() {
-                self.pending_conf_index = index;
-            } else {
-                *entry = Entry::default();
+            };
+            match self.conf_change_obstacle(leaves_joint_or_empty(&change), pending) {
+                Some(reason) if self.settings.validate_conf_changes => {
+                    let v1 = entry.entry_type == i32::from(EntryType::EntryConfChange);
+                    self.trace(|raft| {
+                        let configuration = raft.prs.configuration().clone();
+                        Event::ConfChangeRefused { change, v1, configuration, reason }
+                    });
+                    *entry = Entry::default();
+                }
+                _ => pending = index,
             }
         }
+        Ok(pending)
+    }
+
+    /// What stands against proposing a membership change now, if `pending` is where the last one
+    /// may be.
+    pub(crate) fn conf_change_obstacle(
+        &self,
+        leaves_joint: bool,
+        pending: u64,
+    ) -> Option<ConfChangeError> {
+        let (applied, joint) = (self.log.applied(), self.prs.configuration().voters.is_joint());
+        if !(self.rules.may_change_membership)(pending, applied) {
+            Some(ConfChangeError::Pending { index: pending, applied })
+        } else if joint && !leaves_joint {
+            Some(ConfChangeError::LeaveJointFirst)
+        } else {
+            (!joint && leaves_joint).then_some(ConfChangeError::NothingToLeave)
+        }
+    }
+
+    /// Counts a proposal's payload, or drops it if too much is uncommitted already. One proposal of
+    /// any size is taken when nothing is, and empty ones always are: a leader's first entry and the
+    /// way out of a joint configuration must not depend on the load.
+    fn admit_size(&mut self, proposed: u64) -> Result<()> {
+        let (max, uncommitted) = (self.settings.max_uncommitted_size, self.uncommitted_size);
+        if max > 0 && uncommitted > 0 && proposed > 0 && uncommitted + proposed > max {
+            let reason = DropReason::UncommittedSize { proposed, uncommitted, max };
+            return Err(self.drop_proposal(reason));
+        }
+        self.uncommitted_size = uncommitted.saturating_add(proposed);
+        Ok(())
     }
 
     /// Appends to the leader's own log, giving each entry its term and index.
-    pub(super) fn append_own(&mut self, mut entries: Vec<Entry>) {
-        for (entry, index) in entries.iter_mut().zip(self.log.last_index() + 1..) {
+    pub(super) fn append_own(&mut self, entries: impl IntoIterator<Item = Entry>) {
+        let mut index = self.log.last_index();
+        for mut entry in entries {
+            index += 1;
             (entry.term, entry.index) = (self.term, index);
+            self.log.push(entry);
         }
-        self.log.append(entries);
-        self.acknowledge_own_log();
-        self.maybe_commit();
+        self.acknowledge_own_append(index);
     }
 
-    /// Commits what a quorum holds, if the rule allows it. Followers learn of it with the next
-    /// append.
+    /// Commits what a quorum holds, if the rule allows it, and lets go what waited for that.
+    /// Followers learn of it with the next append.
     pub(super) fn maybe_commit(&mut self) -> bool {
-        let before = self.log.committed();
+        let from = self.log.committed();
         let quorum_index = self.prs.quorum_index(&self.rules);
+        if quorum_index <= from {
+            return false;
+        }
         let question = CommitQuestion {
-            committed: before,
+            committed: from,
             quorum_index,
             quorum_term: self.log.term(quorum_index).ok(),
             term: self.term,
         };
         self.log.commit_to((self.rules.leader_commit)(&question));
-        self.log.committed() > before
+        let to = self.log.committed();
+        if to == from {
+            return false;
+        }
+        self.trace(|_| Event::Committed { from, to });
+        self.release_postponed_reads();
+        if self.settings.broadcast_commit {
+            self.owe_appends();
+        }
+        true
     }
 
     /// A follower's side of AppendEntries.
-    pub(crate) fn handle_append(&mut self, message: Message) -> Result<()> {
+    pub(crate) fn handle_append(&mut self, message: Message) -> Result<Outcome> {
         check_entries(&message)?;
-        let mut answer = Message {
-            msg_type: MessageType::MsgAppendResponse.into(),
-            to: message.from,
-            ..Message::default()
-        };
+        if self.requested_snapshot > 0 {
+            return self.send_snapshot_request();
+        }
+        let (from, previous) = (message.from, EntryId::new(message.log_term, message.index));
         let committed = self.log.committed();
-        if message.index < committed {
+        if previous.index < committed {
             // Committed entries agree everywhere: an old append can only repeat them.
-            answer.index = committed;
-            self.send(answer);
-            return Ok(());
+            self.acknowledge_append(from, committed);
+            return Ok(self.ignore(from, Ignored::StaleAppend { previous, committed }));
         }
-        let previous = EntryId::new(message.log_term, message.index);
-        let accepted =
+        let appended =
             self.log.maybe_append(previous, message.commit, message.entries, &self.rules)?;
-        if let Some(last) = accepted {
-            answer.index = last;
-        } else {
-            // Skip at once every entry whose term the leader's log cannot have there.
-            let hint = self.log.find_conflict_by_term(previous.index, previous.term);
-            answer.index = previous.index;
-            answer.reject = true;
-            answer.reject_hint = hint.index;
-            answer.log_term = hint.term;
-        }
-        self.send(answer);
-        Ok(())
+        let Some(appended) = appended else {
+            return self.reject_append(from, previous);
+        };
+        self.trace_append(committed, &appended);
+        let index = (self.rules.append_acknowledged)(appended.last, self.log.last_index());
+        self.acknowledge_append(from, index);
+        Ok(Outcome::Handled)
     }
 
-    pub(super) fn handle_append_response(&mut self, message: &Message) -> Result<()> {
-        let last = self.log.last_index();
+    fn acknowledge_append(&mut self, to: u64, index: u64) {
+        let commit = if self.settings.share_commit { self.log.committed() } else { 0 };
+        let msg_type = MessageType::MsgAppendResponse.into();
+        self.send(Message { msg_type, to, index, commit, ..Message::default() });
+    }
+
+    fn trace_append(&mut self, from: u64, appended: &Appended) {
+        if !T::ACTIVE {
+            return;
+        }
+        if let Some(crate::log::Conflict { index, existing, incoming }) = appended.conflict {
+            self.trace(|_| Event::Conflict { index, existing, incoming });
+        }
+        match appended.rewrite {
+            Rewrite::None => {}
+            Rewrite::Replaced(from) => self.trace(|_| Event::UnstableReplaced { from }),
+            Rewrite::Truncated(before) => self.trace(|_| Event::UnstableTruncated { before }),
+        }
+        let to = self.log.committed();
+        if to > from {
+            self.trace(|_| Event::Committed { from, to });
+        }
+    }
+
+    /// Refuses an append, with the last entry at which the logs may agree: every later one has a
+    /// term that the leader's log cannot have there.
+    fn reject_append(&mut self, from: u64, previous: EntryId) -> Result<Outcome> {
+        let own_term = self.log.known_term(previous.index)?;
+        self.trace(|_| Event::AppendRefused { from, previous, own_term: own_term.unwrap_or(0) });
+        let hint = self.log.find_conflict_by_term(previous.index, previous.term);
+        self.send(Message {
+            msg_type: MessageType::MsgAppendResponse.into(),
+            to: from,
+            index: previous.index,
+            reject: true,
+            reject_hint: hint.index,
+            log_term: hint.term,
+            ..Message::default()
+        });
+        Ok(self.reject(Rejected::Append { previous, own_term }))
+    }
+
+    pub(super) fn handle_append_response(&mut self, message: &Message) -> Result<Outcome> {
+        let (from, last) = (message.from, self.log.last_index());
         if !message.reject && message.index > last {
             return Err(Malformed::AckBeyondLog { index: message.index, last }.into());
         }
-        if message.reject {
-            let hint = self.rejection_hint(message);
-            if let Some(progress) = self.prs.get_mut(message.from) {
-                progress.reject(message.index, hint, &self.rules);
+        if let Some(progress) = self.prs.get_mut(from) {
+            progress.recent_active = true;
+            if message.reject && message.request_snapshot > 0 {
+                progress.request_snapshot(message.request_snapshot);
+                self.owe_append(from);
+                self.flush()?;
+                return Ok(Outcome::Handled);
             }
-            return Ok(());
         }
-        let first = self.log.first_index()?;
-        let Some(progress) = self.prs.get_mut(message.from) else {
-            return Ok(());
+        if message.reject {
+            return self.handle_rejection(message);
+        }
+        self.acknowledged(from, message.index)
+    }
+
+    fn handle_rejection(&mut self, message: &Message) -> Result<Outcome> {
+        let (from, rejected) = (message.from, message.index);
+        let hint = EntryId::new(message.log_term, message.reject_hint);
+        self.trace(|_| Event::AppendRejected { from, index: rejected, hint });
+        let probe = self.rejection_hint(hint);
+        let Some(progress) = self.prs.get_mut(from) else {
+            return Ok(self.ignore(from, Ignored::NotMember(from)));
         };
-        let news = progress.acknowledge(message.index);
-        progress.on_acknowledged(message.index, news, first);
-        if news {
-            self.maybe_commit();
-            self.continue_transfer(message.from);
+        if !progress.reject(rejected, probe, &self.rules) {
+            let (matched, next) = (progress.matched, progress.next);
+            return Ok(self.ignore(from, Ignored::StaleRejection { rejected, matched, next }));
         }
-        Ok(())
+        self.trace_progress(from, |to, progress| Event::ProgressDecreased { to, progress });
+        if let Some(progress) = self.prs.get_mut(from)
+            && progress.state == ProgressState::Replicate
+        {
+            progress.become_probe();
+        }
+        self.owe_append(from);
+        self.flush()?;
+        Ok(Outcome::Handled)
     }
 
     /// Where the follower's log may agree at the latest. If it says which term it has at its hint,
     /// the leader skips its own entries of later terms, so that each round settles a whole
     /// term.
-    fn rejection_hint(&self, message: &Message) -> u64 {
-        if message.log_term == 0 {
-            message.reject_hint
+    fn rejection_hint(&self, hint: EntryId) -> u64 {
+        if hint.term == 0 {
+            hint.index
         } else {
-            self.log.find_conflict_by_term(message.reject_hint, message.log_term).index
+            self.log.find_conflict_by_term(hint.index, hint.term).index
         }
     }
 
-    pub(super) fn broadcast_heartbeat(&mut self) {
+    /// `from` holds the log up to `index`; it may be this leader itself, once that is on disk.
+    pub(super) fn acknowledged(&mut self, from: u64, index: u64) -> Result<Outcome> {
+        let first = self.log.first_index()?;
+        let Some(progress) = self.prs.get_mut(from) else {
+            return Ok(self.ignore(from, Ignored::NotMember(from)));
+        };
+        progress.recent_active = true;
+        let settles_probe = progress.matched == index && progress.state == ProgressState::Probe;
+        if !progress.acknowledge(index) && !settles_probe {
+            let matched = progress.matched;
+            return Ok(self.ignore(from, Ignored::StaleAcknowledgement { index, matched }));
+        }
+        let resumes = progress.state == ProgressState::Snapshot && progress.matched + 1 >= first;
+        if resumes {
+            self.trace_progress(from, |to, progress| Event::SnapshotNoLongerNeeded {
+                to,
+                progress,
+            });
+        }
+        if let Some(progress) = self.prs.get_mut(from) {
+            progress.on_acknowledged(index, first);
+        }
+        self.trace(|_| Event::Acknowledged { from, index });
+        if self.maybe_commit() {
+            self.flush()?;
+        } else if from != self.id {
+            self.send_commit(from)?;
+        }
+        if from != self.id {
+            self.fill_window(from)?;
+            self.continue_transfer(from);
+        }
+        Ok(Outcome::Handled)
+    }
+
+    /// The follower may not know the latest commit index. A heartbeat would tell it; this is
+    /// sooner.
+    fn send_commit(&mut self, to: u64) -> Result<()> {
         let committed = self.log.committed();
-        for (id, progress) in self.prs.iter() {
-            if id != self.id {
-                self.msgs.push(Message {
-                    msg_type: MessageType::MsgHeartbeat.into(),
-                    to: id,
-                    from: self.id,
-                    term: self.term,
-                    commit: (self.rules.heartbeat_commit)(committed, progress.matched),
-                    ..Message::default()
-                });
+        let bump = self.prs.get(to).is_some_and(|progress| progress.can_bump_commit(committed));
+        if self.settings.eager && bump && self.settings.broadcast_commit {
+            self.send_append(to, true)?;
+        }
+        Ok(())
+    }
+
+    /// Tells the tracer how a follower stands.
+    pub(super) fn trace_progress(
+        &mut self,
+        id: u64,
+        event: impl FnOnce(u64, crate::Progress) -> Event,
+    ) {
+        if T::ACTIVE
+            && let Some(progress) = self.prs.get(id).cloned()
+        {
+            self.trace(|_| event(id, progress));
+        }
+    }
+
+    /// The heartbeat timer fired.
+    pub(super) fn beat(&mut self) {
+        self.begin_lease_beat();
+        self.broadcast_heartbeat();
+    }
+
+    pub(super) fn broadcast_heartbeat(&mut self) {
+        let (committed, context) = (self.log.committed(), self.reads.context());
+        let eager = self.settings.eager;
+        for (to, progress) in self.prs.iter_mut() {
+            if to == self.id {
+                continue;
             }
+            let commit = (self.rules.heartbeat_commit)(committed, progress.matched);
+            self.msgs.push(Message {
+                msg_type: MessageType::MsgHeartbeat.into(),
+                to,
+                from: self.id,
+                term: self.term,
+                commit,
+                context: context.clone(),
+                ..Message::default()
+            });
+            // etcd lets a heartbeat take back what a later append told.
+            progress.sent_commit = if eager { commit } else { progress.sent_commit.max(commit) };
         }
     }
 
     /// A follower's side of a heartbeat. The commit index is cut to the log: a heartbeat proves
     /// nothing about it.
-    pub(crate) fn handle_heartbeat(&mut self, message: Message) {
+    pub(crate) fn handle_heartbeat(&mut self, message: Message) -> Result<Outcome> {
+        let from = self.log.committed();
         self.log.commit_to(message.commit);
+        let committed = self.log.committed();
+        if committed > from {
+            self.trace(|_| Event::Committed { from, to: committed });
+        }
+        if self.requested_snapshot > 0 {
+            return self.send_snapshot_request();
+        }
         self.send(Message {
             msg_type: MessageType::MsgHeartbeatResponse.into(),
             to: message.from,
-            commit: self.log.committed(),
+            commit: if self.settings.share_commit { committed } else { 0 },
             context: message.context,
             ..Message::default()
         });
+        Ok(Outcome::Handled)
     }
 
     /// The follower is alive: if it lags, or the leader does not know where it stands, an append is
     /// owed. It may be empty, to find out whether earlier ones were lost.
-    pub(super) fn handle_heartbeat_response(&mut self, from: u64) {
-        let last = self.log.last_index();
+    pub(super) fn handle_heartbeat_response(&mut self, message: &Message) -> Result<Outcome> {
+        let (from, last) = (message.from, self.log.last_index());
         if let Some(progress) = self.prs.get_mut(from) {
-            progress.on_alive(last);
+            progress.recent_active = true;
+            progress.paused = false;
+            let unsure = progress.state == ProgressState::Probe;
+            progress.append_due |= unsure || progress.matched < last;
         }
+        self.flush()?;
+        self.count_read_acknowledgement(message);
+        Ok(Outcome::Handled)
     }
+}
 
-    /// Something that was handed out in a `Ready` is on disk: count it if it is still true.
-    pub(crate) fn on_persisted(&mut self, last: Option<EntryId>, hard_state: Option<HardState>) {
-        if let Some(id) = last {
-            self.log.stable_to(id);
-        }
-        match self.role {
-            StateRole::Leader => {
-                self.acknowledge_own_log();
-                self.maybe_commit();
-            }
-            StateRole::Candidate => {
-                let own = |state: HardState| state.term == self.term && state.vote == self.id;
-                if hard_state.is_some_and(own) {
-                    self.own_vote_persisted();
-                }
-            }
-            StateRole::Follower => {}
-        }
-    }
+/// Whether the change says nothing but to leave a joint configuration. One that names a transition
+/// and no peers is taken for the same at proposal, as in etcd.
+fn leaves_joint_or_empty(change: &crate::eraftpb::ConfChangeV2) -> bool {
+    leaves_joint(change) || change.changes.is_empty()
 }
 
 /// Entries follow `message.index` without a gap, and their terms run from `log_term` up to the

@@ -1,14 +1,13 @@
 //! Transitions between the roles, and the passing of time.
 
-use alloc::vec;
-
 use super::{NONE, Raft, StateRole};
-use crate::config::SelfAck;
-use crate::error::Result;
+use crate::error::{DropReason, Result};
 use crate::proto::eraftpb::{Entry, Message, MessageType};
+use crate::read_only::DroppedRead;
 use crate::storage::Storage;
+use crate::trace::{Event, Tracer};
 
-impl<S: Storage> Raft<S> {
+impl<S: Storage, T: Tracer> Raft<S, T> {
     /// Enters `term`, forgetting everything that belonged to the role before. The vote survives
     /// within a term.
     fn reset(&mut self, term: u64) {
@@ -17,35 +16,62 @@ impl<S: Storage> Raft<S> {
         self.leader = NONE;
         self.heartbeat_elapsed = 0;
         self.election_elapsed = 0;
-        let draw = self.rng.below(self.election_timeout);
+        let base = self.settings.election_timeout;
         self.randomized_election_timeout =
-            (self.rules.election_timeout)(self.election_timeout, draw);
+            (self.rules.election_timeout)(base, self.rng.below(base));
         self.transferee = None;
         self.pending_conf_index = 0;
+        self.uncommitted_size = 0;
+        self.heartbeat_due = false;
+        self.drop_reads(DropReason::LeadershipLost);
         self.prs.reset_votes();
-        let next = self.log.last_index() + 1;
+        let last = self.log.last_index();
         for (_, progress) in self.prs.iter_mut() {
-            progress.reset(next);
+            progress.reset(last + 1);
         }
-        self.acknowledge_own_log();
+        // One's own log counts as it is: nothing commits before an entry of the own term does, and
+        // that one is acknowledged only after all before it are on disk.
+        if let Some(own) = self.prs.get_mut(self.id) {
+            own.acknowledge(last);
+        }
     }
 
-    /// Counts one's own log as far as [`SelfAck`] allows.
-    pub(super) fn acknowledge_own_log(&mut self) {
-        let index = match self.self_ack {
-            SelfAck::OnAppend => self.log.last_index(),
-            SelfAck::OnPersist => self.log.stabled(),
-        };
-        if let Some(progress) = self.prs.get_mut(self.id) {
-            progress.acknowledge(index);
+    /// Reads that were accepted here cannot be answered any more; those of other peers will ask
+    /// again.
+    pub(super) fn drop_reads(&mut self, reason: DropReason) {
+        for mut request in self.reads.drain() {
+            if request.from == NONE || request.from == self.id {
+                let context = request.entries.pop().unwrap_or_default().data;
+                self.dropped_reads.push(DroppedRead { reason, context });
+            }
         }
+        self.reads.reset();
+    }
+
+    fn trace_role(&mut self) {
+        self.trace(|raft| Event::Became { role: raft.role, term: raft.term, leader: raft.leader });
     }
 
     /// Follows `leader` in `term`; [`NONE`] if it is not known yet.
     pub(crate) fn become_follower(&mut self, term: u64, leader: u64) {
+        if term != self.term {
+            // A request goes to one leader, and the log it was made for may give way.
+            self.requested_snapshot = 0;
+        }
         self.reset(term);
         self.role = StateRole::Follower;
         self.leader = leader;
+        self.trace_role();
+    }
+
+    /// Asks who would vote for it. Neither term nor vote changes: a peer that cannot win disturbs
+    /// nobody (thesis 9.6).
+    pub(crate) fn become_pre_candidate(&mut self) {
+        debug_assert_ne!(self.role, StateRole::Leader, "a leader does not campaign");
+        self.prs.reset_votes();
+        self.leader = NONE;
+        self.role = StateRole::PreCandidate;
+        self.trace_role();
     }
 
     /// Enters the next term and votes for itself. Sends nothing: the campaign does.
@@ -54,9 +80,7 @@ impl<S: Storage> Raft<S> {
         self.reset(self.term + 1);
         self.role = StateRole::Candidate;
         self.vote = self.id;
-        if self.self_ack == SelfAck::OnAppend {
-            self.prs.record_vote(self.id, true);
-        }
+        self.trace_role();
     }
 
     /// Leads its term, and appends an empty entry to it: older entries commit only through an entry
@@ -68,15 +92,13 @@ impl<S: Storage> Raft<S> {
         self.leader = self.id;
         // An unapplied membership change may hide anywhere in the inherited log.
         self.pending_conf_index = self.log.last_index();
-        for (id, progress) in self.prs.iter_mut() {
-            if id == self.id {
-                progress.become_replicate();
-            } else {
-                progress.become_probe();
-                progress.next = self.log.last_index() + 1;
-            }
+        if let Some(own) = self.prs.get_mut(self.id) {
+            own.become_replicate();
+            own.recent_active = true;
         }
-        self.append_own(vec![Entry::default()]);
+        self.append_own([Entry::default()]);
+        self.trace_role();
+        self.owe_appends();
     }
 
     /// One tick has passed (TinyKV `tick`).
@@ -84,9 +106,12 @@ impl<S: Storage> Raft<S> {
     /// # Errors
     /// A storage that cannot be read when a campaign starts; the timer runs on.
     pub fn tick(&mut self) -> Result<()> {
+        self.ticks = self.ticks.wrapping_add(1);
         match self.role {
             StateRole::Leader => self.tick_heartbeat(),
-            StateRole::Follower | StateRole::Candidate => self.tick_election(),
+            StateRole::Follower | StateRole::PreCandidate | StateRole::Candidate => {
+                self.tick_election()
+            }
         }
     }
 
@@ -96,25 +121,57 @@ impl<S: Storage> Raft<S> {
             return Ok(());
         }
         self.election_elapsed = 0;
-        self.step(local(MessageType::MsgHup, self.id))
+        self.step(local(MessageType::MsgHup, self.id)).map(drop)
     }
 
     fn tick_heartbeat(&mut self) -> Result<()> {
         self.election_elapsed += 1;
-        if self.election_elapsed >= self.election_timeout {
-            self.election_elapsed = 0;
-            // The successor did not take over in time: go on leading (thesis 3.10).
-            self.transferee = None;
-            for (_, progress) in self.prs.iter_mut() {
-                progress.give_up_snapshot();
-            }
-        }
         self.heartbeat_elapsed += 1;
-        if self.heartbeat_elapsed < self.heartbeat_timeout {
+        if self.election_elapsed >= self.settings.election_timeout {
+            self.election_elapsed = 0;
+            self.end_election_timeout()?;
+        }
+        if self.role != StateRole::Leader
+            || self.heartbeat_elapsed < self.settings.heartbeat_timeout
+        {
             return Ok(());
         }
         self.heartbeat_elapsed = 0;
-        self.step(local(MessageType::MsgBeat, self.id))
+        self.beat();
+        Ok(())
+    }
+
+    /// What a leader looks after once every election time-out.
+    fn end_election_timeout(&mut self) -> Result<()> {
+        if self.settings.check_quorum {
+            self.check_quorum();
+        }
+        if self.role != StateRole::Leader {
+            return Ok(());
+        }
+        // The successor did not take over in time: go on leading (thesis 3.10), and do what the
+        // transfer held up.
+        if self.transferee.take().is_some() {
+            self.maybe_auto_leave()?;
+        }
+        let patience = self.settings.give_up_snapshot_after;
+        for (_, progress) in self.prs.iter_mut() {
+            progress.append_due |= progress.give_up_snapshot(patience);
+        }
+        Ok(())
+    }
+
+    /// A leader that a quorum has not spoken to for a whole election time-out steps down (thesis
+    /// 6.2): its clients should look for another.
+    pub(super) fn check_quorum(&mut self) {
+        if !self.prs.quorum_active(&self.rules) {
+            self.trace(|_| Event::QuorumLost);
+            self.become_follower(self.term, NONE);
+        }
+        let own = self.id;
+        for (id, progress) in self.prs.iter_mut() {
+            progress.recent_active &= id == own;
+        }
     }
 }
 

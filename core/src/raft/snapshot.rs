@@ -1,10 +1,16 @@
-//! Sending and installing snapshots (7).
+//! Sending, installing and asking for snapshots (7).
 
-use super::{Raft, StateRole};
+use alloc::boxed::Box;
+
+use super::{NONE, Raft, StateRole};
 use crate::EntryId;
-use crate::error::{Malformed, Result, StorageError};
-use crate::proto::eraftpb::{Message, MessageType, Snapshot};
+use crate::confchange;
+use crate::error::{Error, Malformed, Result, SnapshotRequestError, StorageError};
+use crate::outcome::{Ignored, Outcome};
+use crate::proto::eraftpb::{ConfState, Message, MessageType, Snapshot};
 use crate::storage::Storage;
+use crate::trace::{Event, Tracer};
+use crate::tracker::ProgressState;
 
 /// How the transfer of a snapshot ended, as the transport saw it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,81 +21,207 @@ pub enum SnapshotStatus {
     Failure,
 }
 
-impl<S: Storage> Raft<S> {
-    /// Sends `to` the newest snapshot in place of entries that are gone. If there is none yet, the
-    /// next heartbeat's answer asks again. Returns whether more is owed: never, while a
-    /// snapshot is on its way.
+impl<S: Storage, T: Tracer> Raft<S, T> {
+    /// Sends `to` the newest snapshot in place of entries that are gone, if it is known to be alive
+    /// and there is one. Otherwise its next sign of life asks again. Returns whether anything was
+    /// sent.
     pub(super) fn send_snapshot(&mut self, to: u64) -> Result<bool> {
-        let snapshot = match self.log.snapshot() {
-            Ok(snapshot) => Some(snapshot),
-            Err(StorageError::SnapshotTemporarilyUnavailable) => None,
-            Err(error) => return Err(error.into()),
-        };
-        let index = snapshot.as_ref().map_or(0, |snapshot| EntryId::of_snapshot(snapshot).index);
-        let Some(progress) = self.prs.get_mut(to) else {
+        let Some(progress) = self.prs.get(to) else {
             return Ok(false);
         };
-        if index == 0 || index < progress.matched {
-            progress.wait_in_probe();
+        if !progress.recent_active {
+            self.trace(|_| Event::SnapshotForInactive { to });
+            self.wait_for_life(to);
             return Ok(false);
         }
-        progress.become_snapshot(index);
+        let (requested, matched) = (progress.requested_snapshot, progress.matched);
+        let Some(snapshot) = self.fresh_snapshot(to, requested, matched)? else {
+            self.trace(|_| Event::SnapshotUnavailable { to });
+            self.wait_for_life(to);
+            return Ok(false);
+        };
+        let id = EntryId::of_snapshot(&snapshot);
+        let before = if T::ACTIVE { self.prs.get(to).cloned() } else { None };
+        if let Some(progress) = self.prs.get_mut(to) {
+            progress.become_snapshot(id.index);
+        }
+        if let Some(before) = before {
+            let (first, committed) = (self.log.first_index()?, self.log.committed());
+            self.trace_progress(to, |to, after| Event::SnapshotSent {
+                to,
+                id,
+                first,
+                committed,
+                before,
+                after,
+            });
+        }
         let msg_type = MessageType::MsgSnapshot.into();
+        let snapshot = Some(Box::new(snapshot));
         self.send(Message { msg_type, to, snapshot, ..Message::default() });
-        Ok(false)
+        Ok(true)
+    }
+
+    /// A snapshot that brings `to` forward, if there is one.
+    fn fresh_snapshot(
+        &self,
+        to: u64,
+        requested: u64,
+        matched: u64,
+    ) -> Result<Option<Snapshot>, StorageError> {
+        let snapshot = match requested {
+            0 => self.log.snapshot(),
+            index => self.log.snapshot_reaching(index, to),
+        };
+        match snapshot {
+            Ok(snapshot) => {
+                let index = EntryId::of_snapshot(&snapshot).index;
+                Ok(Some(snapshot).filter(|_| index > 0 && index >= matched))
+            }
+            Err(StorageError::SnapshotTemporarilyUnavailable) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Nothing more is sent to `to` before it is heard of. (etcd only comes to the same end: it
+    /// would try again at every proposal.)
+    fn wait_for_life(&mut self, to: u64) {
+        let eager = self.settings.eager;
+        if let Some(progress) = self.prs.get_mut(to) {
+            progress.append_due = false;
+            progress.paused |= !eager;
+        }
     }
 
     /// A follower's side of InstallSnapshot.
-    pub(crate) fn handle_snapshot(&mut self, message: Message) -> Result<()> {
-        let snapshot = message.snapshot.ok_or(Malformed::NoSnapshotMetadata)?;
-        self.restore(snapshot)?;
-        self.send(Message {
-            msg_type: MessageType::MsgAppendResponse.into(),
-            to: message.from,
-            index: self.log.committed(),
-            ..Message::default()
-        });
-        Ok(())
+    pub(crate) fn handle_snapshot(&mut self, message: Message) -> Result<Outcome> {
+        let snapshot = *message.snapshot.ok_or(Malformed::NoSnapshotMetadata)?;
+        let ignored = self.restore(snapshot)?;
+        let msg_type = MessageType::MsgAppendResponse.into();
+        let index = match ignored {
+            None => self.log.last_index(),
+            Some(_) => self.log.committed(),
+        };
+        self.send(Message { msg_type, to: message.from, index, ..Message::default() });
+        Ok(match ignored {
+            None => Outcome::Handled,
+            Some(reason) => self.ignore(message.from, reason),
+        })
     }
 
     /// Replaces the log and the members by the snapshot's, unless it brings nothing new or does not
-    /// concern this peer.
-    fn restore(&mut self, snapshot: Snapshot) -> Result<()> {
+    /// concern this peer; then says why.
+    fn restore(&mut self, snapshot: Snapshot) -> Result<Option<Ignored>> {
         let metadata = snapshot.metadata.as_ref().ok_or(Malformed::NoSnapshotMetadata)?;
         let id = EntryId::new(metadata.term, metadata.index);
         if id.index > EntryId::LIMIT {
             return Err(Malformed::IndexRange(id.index).into());
         }
-        if self.role != StateRole::Follower
-            || !(self.rules.accept_snapshot)(id.index, self.log.committed())
-        {
-            return Ok(());
-        }
         let conf_state = metadata.conf_state.clone().unwrap_or_default();
-        if !conf_state.voters.contains(&self.id) {
-            return Ok(());
+        let reason = self.reason_to_ignore(id, &conf_state);
+        if let Some(reason) = reason {
+            let committed = self.log.committed();
+            self.trace(|_| Event::SnapshotIgnored { id, committed });
+            return Ok(Some(reason));
         }
-        if self.log.holds(id) {
-            // The log has all that the snapshot contains: only the commit index is news.
-            self.log.commit_to(id.index);
-            return Ok(());
-        }
-        Self::check_conf_state(&conf_state)?;
+        // Before anything changes: a state that contradicts itself must leave no trace.
+        let next = confchange::restore(&self.prs, &conf_state, id.index)?;
+        self.trace(|raft| raft.restoring_event(id));
         self.log.restore(snapshot);
-        self.set_members(&conf_state)
+        self.requested_snapshot = 0;
+        self.switch_to(next)?;
+        let (committed, last) = (self.log.committed(), self.log.last_id()?);
+        self.trace(|_| Event::SnapshotRestored { id, committed, last });
+        Ok(None)
+    }
+
+    fn reason_to_ignore(&mut self, id: EntryId, conf_state: &ConfState) -> Option<Ignored> {
+        let committed = self.log.committed();
+        let requested = self.requested_snapshot > 0 && id.index >= self.requested_snapshot;
+        let news = (self.rules.accept_snapshot)(id.index, committed);
+        if !news && !(requested && id.index >= committed) {
+            return Some(Ignored::StaleSnapshot { index: id.index, committed });
+        }
+        let ConfState { voters, learners, voters_outgoing, .. } = conf_state;
+        if ![voters, learners, voters_outgoing].iter().any(|ids| ids.contains(&self.id)) {
+            self.trace(|_| Event::SnapshotForeign(conf_state.clone()));
+            return Some(Ignored::SnapshotOfOthers(id));
+        }
+        if self.requested_snapshot == 0 && self.log.holds(id) {
+            let last = self.log.last_id().unwrap_or_default();
+            self.trace(|_| Event::SnapshotFastForwarded { id, committed, last });
+            self.log.commit_to(id.index);
+            return Some(Ignored::SnapshotInLog(id));
+        }
+        None
+    }
+
+    fn restoring_event(&self, id: EntryId) -> Event {
+        Event::SnapshotRestoring {
+            id,
+            committed: self.log.committed(),
+            applied: self.log.applied(),
+            applying: self.log.applying_index(),
+            offset: self.log.stabled() + 1,
+            offset_in_progress: self.log.offered(),
+            unstable: self.log.unstable_entries().len(),
+        }
+    }
+
+    /// Asks the leader for a snapshot in place of entries, because this peer's state machine is
+    /// damaged although its log is not (raft-rs `request_snapshot`). Until it comes, appends and
+    /// heartbeats are answered with the request.
+    pub(crate) fn request_snapshot(&mut self) -> Result<()> {
+        let (last, term) = (self.log.last_id()?, self.term);
+        let error = if self.role == StateRole::Leader {
+            SnapshotRequestError::Leader
+        } else if self.leader == NONE {
+            SnapshotRequestError::NoLeader
+        } else if self.requested_snapshot > 0 || self.log.pending_snapshot().is_some() {
+            SnapshotRequestError::Pending
+        } else if last.term != term {
+            // A snapshot must cover everything that this peer has acknowledged.
+            SnapshotRequestError::OldTerm { last_term: last.term, term }
+        } else {
+            self.requested_snapshot = last.index;
+            return self.send_snapshot_request().map(drop);
+        };
+        Err(Error::SnapshotRequestDropped(error))
+    }
+
+    pub(super) fn send_snapshot_request(&mut self) -> Result<Outcome> {
+        let last = self.log.last_id()?;
+        self.send(Message {
+            msg_type: MessageType::MsgAppendResponse.into(),
+            to: self.leader,
+            index: self.log.committed(),
+            reject: true,
+            reject_hint: last.index,
+            log_term: last.term,
+            request_snapshot: self.requested_snapshot,
+            ..Message::default()
+        });
+        Ok(Outcome::Handled)
     }
 
     /// The transport could not reach `id`: appends in flight are probably lost.
     pub(crate) fn report_unreachable(&mut self, id: u64) {
         if let Some(progress) = self.leader_view_of(id) {
             progress.on_unreachable();
+            self.trace_progress(id, |to, progress| Event::Unreachable { to, progress });
         }
     }
 
     /// The transfer of a snapshot to `id` has ended.
     pub(crate) fn report_snapshot(&mut self, id: u64, status: SnapshotStatus) {
-        if let Some(progress) = self.leader_view_of(id) {
-            progress.on_snapshot_status(status == SnapshotStatus::Finish);
+        let arrived = status == SnapshotStatus::Finish;
+        let waits = |progress: &&mut crate::Progress| progress.state == ProgressState::Snapshot;
+        if let Some(progress) = self.leader_view_of(id).filter(waits) {
+            progress.on_snapshot_status(arrived);
+            self.trace_progress(id, |to, mut progress| {
+                progress.paused = false;
+                Event::SnapshotReported { to, arrived, progress }
+            });
         }
     }
 

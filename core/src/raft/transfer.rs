@@ -1,51 +1,96 @@
 //! Handing leadership over (thesis 3.10).
 
+use super::election::Campaign;
 use super::{NONE, Raft};
 use crate::error::Result;
+use crate::outcome::{Ignored, Outcome};
 use crate::proto::eraftpb::{Message, MessageType};
 use crate::storage::Storage;
+use crate::trace::{Event, Tracer};
 
-impl<S: Storage> Raft<S> {
+/// The context of vote requests that the leader itself asked for.
+pub(super) const CAMPAIGN_TRANSFER: &[u8] = b"CampaignTransfer";
+
+impl<S: Storage, T: Tracer> Raft<S, T> {
     /// A follower does not know whether the target is up to date: the leader decides.
-    pub(super) fn forward_transfer(&mut self, message: &Message) {
-        if self.leader != NONE {
-            let msg_type = MessageType::MsgTransferLeader.into();
-            let (to, from) = (self.leader, message.from);
-            self.send(Message { msg_type, to, from, ..Message::default() });
+    pub(super) fn forward_transfer(&mut self, message: &Message) -> Outcome {
+        if self.leader == NONE {
+            let reason = Ignored::NoLeader(MessageType::MsgTransferLeader);
+            return self.ignore(message.from, reason);
         }
+        let msg_type = MessageType::MsgTransferLeader.into();
+        let (to, from) = (self.leader, message.from);
+        self.send(Message { msg_type, to, from, ..Message::default() });
+        Outcome::Handled
     }
 
     /// Hands over to `to`: at once if its log is complete, else after it has caught up. Until then,
     /// and for one election time-out at most, proposals are refused. A later request replaces
     /// an earlier one; a request for oneself ends it.
-    pub(super) fn handle_transfer_leader(&mut self, to: u64) {
-        if !self.prs.contains(to) || self.transferee == Some(to) {
-            return;
+    pub(super) fn handle_transfer_leader(&mut self, to: u64) -> Result<Outcome> {
+        let Some(progress) = self.prs.get(to) else {
+            return Ok(self.ignore(to, Ignored::NotMember(to)));
+        };
+        if progress.is_learner {
+            return Ok(self.ignore(to, Ignored::TransferToLearner(to)));
         }
-        self.transferee = None;
+        let up_to_date = progress.matched == self.log.last_index();
+        if self.transferee == Some(to) {
+            return Ok(self.ignore(to, Ignored::TransferInProgress(to)));
+        }
+        if let Some(earlier) = self.transferee.take() {
+            self.trace(|raft| Event::TransferAborted { to: earlier, term: raft.term });
+        }
         if to == self.id {
-            return;
+            self.maybe_auto_leave()?;
+            return Ok(self.ignore(to, Ignored::TransferToSelf));
         }
+        self.trace(|raft| Event::TransferStarted { to, term: raft.term });
         self.transferee = Some(to);
         self.election_elapsed = 0;
-        if let Some(progress) = self.prs.get_mut(to) {
-            progress.append_due |= progress.matched < self.log.last_index();
+        if up_to_date {
+            self.send_timeout_now(to, false);
+        } else {
+            self.owe_append(to);
+            self.flush()?;
         }
-        self.continue_transfer(to);
+        Ok(Outcome::Handled)
     }
 
-    /// `from` acknowledged something: if it is the successor and has everything now, its turn has
-    /// come.
+    /// The successor acknowledged something: is its log complete now?
     pub(super) fn continue_transfer(&mut self, from: u64) {
-        let complete = self.prs.get(from).is_some_and(|pr| pr.matched == self.log.last_index());
-        if self.transferee == Some(from) && complete {
-            let msg_type = MessageType::MsgTimeoutNow.into();
-            self.send(Message { msg_type, to: from, ..Message::default() });
+        let matched = self.prs.get(from).map(|progress| progress.matched);
+        if self.transferee == Some(from) && matched == Some(self.log.last_index()) {
+            self.send_timeout_now(from, true);
         }
     }
 
-    /// The leader hands over to this peer: campaign without waiting for the timer.
-    pub(super) fn handle_timeout_now(&mut self) -> Result<()> {
-        self.handle_hup()
+    fn send_timeout_now(&mut self, to: u64, after_catch_up: bool) {
+        let msg_type = MessageType::MsgTimeoutNow.into();
+        self.send(Message { msg_type, to, ..Message::default() });
+        self.trace(|_| Event::TimeoutNowSent { to, after_catch_up });
+    }
+
+    /// The leader asks this peer to campaign at once. No pre-vote: nobody doubts that an election
+    /// is wanted.
+    pub(super) fn handle_timeout_now(&mut self, from: u64) -> Result<Outcome> {
+        self.trace(|raft| Event::TimeoutNowReceived { from, term: raft.term });
+        self.hup(Campaign::Transfer)
+    }
+
+    /// Forgets the leader without campaigning, so that this peer no longer vouches for it: with
+    /// check-quorum a quorum of such peers may elect another at once.
+    pub(crate) fn forget_leader(&mut self) -> Outcome {
+        if self.role != super::StateRole::Follower {
+            return Outcome::Handled;
+        }
+        if self.settings.read_only == crate::ReadOnly::LeaseBased {
+            return self.ignore(self.id, Ignored::LeaseBased);
+        }
+        if self.leader != NONE {
+            let leader = core::mem::replace(&mut self.leader, NONE);
+            self.trace(|raft| Event::LeaderForgotten { leader, term: raft.term });
+        }
+        Outcome::Handled
     }
 }

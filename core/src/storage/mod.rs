@@ -8,6 +8,7 @@ mod mem;
 use alloc::vec::Vec;
 
 pub use self::mem::MemStorage;
+use crate::EntryId;
 use crate::error::StorageError;
 use crate::proto::eraftpb::{ConfState, Entry, HardState, Snapshot};
 
@@ -63,6 +64,20 @@ pub trait Storage {
     /// [`StorageError::SnapshotTemporarilyUnavailable`] while it is being made: the core asks again
     /// later.
     fn snapshot(&self) -> Result<Snapshot, StorageError>;
+
+    /// A snapshot for peer `_to` that reaches `index` or beyond, because its state machine is
+    /// damaged (raft-rs `request_snapshot`). A storage that makes snapshots on demand starts one
+    /// here.
+    ///
+    /// # Errors
+    /// [`StorageError::SnapshotTemporarilyUnavailable`] if there is none yet.
+    fn snapshot_reaching(&self, index: u64, _to: u64) -> Result<Snapshot, StorageError> {
+        let snapshot = self.snapshot()?;
+        if EntryId::of_snapshot(&snapshot).index < index {
+            return Err(StorageError::SnapshotTemporarilyUnavailable);
+        }
+        Ok(snapshot)
+    }
 }
 
 /// Keeps the longest prefix of `entries` that encodes to at most `max_size` bytes, but at least one
@@ -71,14 +86,25 @@ pub fn limit_size(entries: &mut Vec<Entry>, max_size: u64) {
     entries.truncate(count_within(entries, max_size));
 }
 
+/// Bytes that `entry` takes in a message, up to the length of its own length.
+pub(crate) fn encoded_size(entry: &Entry) -> u64 {
+    prost::Message::encoded_len(entry) as u64
+}
+
 /// How many entries, at least one if there is one, encode to at most `max_size` bytes.
 pub(crate) fn count_within(entries: &[Entry], max_size: u64) -> usize {
+    /// Tags and numbers of an entry never take more than this.
+    const OVERHEAD: usize = 64;
+    let bound = |entry: &Entry| (entry.data.len() + entry.context.len() + OVERHEAD) as u64;
+    if max_size == u64::MAX || entries.iter().map(bound).sum::<u64>() <= max_size {
+        return entries.len();
+    }
     let mut total = 0u64;
     entries
         .iter()
         .enumerate()
         .take_while(|(position, entry)| {
-            total = total.saturating_add(prost::Message::encoded_len(*entry) as u64);
+            total = total.saturating_add(encoded_size(entry));
             *position == 0 || total <= max_size
         })
         .count()

@@ -1,10 +1,12 @@
 //! Who belongs to the cluster, what the leader knows about each, and what they voted.
 
+mod configuration;
 mod inflights;
 mod progress;
 
 use alloc::vec::Vec;
 
+pub use self::configuration::Configuration;
 pub use self::inflights::Inflights;
 pub use self::progress::{Progress, ProgressState};
 use crate::proto::eraftpb::ConfState;
@@ -13,8 +15,9 @@ use crate::rules::{Rules, Tally};
 /// The members in the order of their ids, each with its progress and its vote.
 #[derive(Clone, Debug)]
 pub struct ProgressTracker {
+    pub(crate) configuration: Configuration,
     members: Vec<Member>,
-    max_inflight: u32,
+    window: Inflights,
 }
 
 #[derive(Clone, Debug)]
@@ -26,12 +29,32 @@ struct Member {
 }
 
 impl ProgressTracker {
-    pub(crate) fn new(max_inflight: u32) -> Self {
-        Self { members: Vec::new(), max_inflight }
+    /// Nobody, with windows of so many appends and bytes for those to come (see
+    /// [`Inflights::new`]).
+    pub const fn new(max_inflight_msgs: u32, max_inflight_bytes: u64) -> Self {
+        Self {
+            configuration: Configuration::new(),
+            members: Vec::new(),
+            window: Inflights::new(max_inflight_msgs, max_inflight_bytes),
+        }
+    }
+
+    /// Nobody, with the same windows.
+    pub(crate) fn emptied(&self) -> Self {
+        Self {
+            configuration: Configuration::new(),
+            members: Vec::new(),
+            window: self.window.clone(),
+        }
     }
 
     fn position(&self, id: u64) -> Result<usize, usize> {
         self.members.binary_search_by_key(&id, |member| member.id)
+    }
+
+    /// Voters and learners.
+    pub fn configuration(&self) -> &Configuration {
+        &self.configuration
     }
 
     /// Number of members.
@@ -44,7 +67,7 @@ impl ProgressTracker {
         self.members.is_empty()
     }
 
-    /// Whether `id` is a member.
+    /// Whether `id` is a member, as a voter or a learner.
     pub fn contains(&self, id: u64) -> bool {
         self.position(id).is_ok()
     }
@@ -52,6 +75,11 @@ impl ProgressTracker {
     /// Ids in ascending order.
     pub fn ids(&self) -> impl Iterator<Item = u64> + '_ {
         self.members.iter().map(|member| member.id)
+    }
+
+    /// The id of the member at `position`, counted from 0.
+    pub(crate) fn id_at(&self, position: usize) -> Option<u64> {
+        self.members.get(position).map(|member| member.id)
     }
 
     /// The progress of `id`.
@@ -72,32 +100,26 @@ impl ProgressTracker {
         self.members.iter_mut().map(|member| (member.id, &mut member.progress))
     }
 
-    /// Adds a member that starts at `next`. Returns whether it is new.
-    pub(crate) fn add(&mut self, id: u64, next: u64) -> bool {
-        let Err(position) = self.position(id) else {
-            return false;
-        };
-        let progress = Progress::new(next, self.max_inflight);
-        self.members.insert(position, Member { id, progress, vote: None });
-        true
+    /// Adds a member that starts at `next`, heard of a moment ago: otherwise it might cost the
+    /// leader its quorum before it could speak.
+    pub(crate) fn insert(&mut self, id: u64, next: u64, is_learner: bool) {
+        if let Err(position) = self.position(id) {
+            let mut progress = Progress::new(next, self.window.clone());
+            progress.is_learner = is_learner;
+            progress.recent_active = true;
+            self.members.insert(position, Member { id, progress, vote: None });
+        }
     }
 
-    /// Removes a member. Returns whether it was one.
-    pub(crate) fn remove(&mut self, id: u64) -> bool {
-        let found = self.position(id);
-        if let Ok(position) = found {
+    pub(crate) fn remove(&mut self, id: u64) {
+        if let Ok(position) = self.position(id) {
             self.members.remove(position);
         }
-        found.is_ok()
-    }
-
-    pub(crate) fn clear(&mut self) {
-        self.members.clear();
     }
 
     /// The members as the wire describes them.
     pub fn conf_state(&self) -> ConfState {
-        ConfState { voters: self.ids().collect(), ..ConfState::default() }
+        self.configuration.conf_state()
     }
 
     /// Counts `id`'s answer; only its first of an election counts.
@@ -118,69 +140,53 @@ impl ProgressTracker {
         }
     }
 
-    /// What the votes so far add up to.
-    pub fn tally(&self, rules: &Rules) -> Tally {
-        let count = |answer| self.members.iter().filter(|m| m.vote == Some(answer)).count();
-        let voters = self.members.len();
-        (rules.tally)(count(true), count(false), (rules.quorum)(voters), voters)
+    /// How many members that are no learners granted their vote, and how many refused it.
+    pub fn count_votes(&self) -> (usize, usize) {
+        let voters = || self.members.iter().filter(|member| !member.progress.is_learner);
+        let count = |answer| voters().filter(|member| member.vote == Some(answer)).count();
+        (count(true), count(false))
     }
 
-    /// The highest index that a quorum holds; 0 without members.
+    /// What the votes so far add up to.
+    pub fn tally(&self, rules: &Rules) -> Tally {
+        self.configuration.voters.vote_result(|id| self.vote(id), rules)
+    }
+
+    /// Whether a quorum was heard of since the last check.
+    pub fn quorum_active(&self, rules: &Rules) -> bool {
+        let active = |id| self.get(id).map(|progress| progress.recent_active);
+        self.configuration.voters.vote_result(active, rules) == Tally::Won
+    }
+
+    /// The highest index that a quorum holds; [`u64::MAX`] without voters.
     pub fn quorum_index(&self, rules: &Rules) -> u64 {
-        let voters = self.members.len();
-        // Enough for any real cluster without the heap; a larger one pays for a vector.
-        let mut small = [0u64; 16];
-        let mut large = Vec::new();
-        let matched = if let Some(slots) = small.get_mut(..voters) {
-            slots
-        } else {
-            large.resize(voters, 0);
-            large.as_mut_slice()
-        };
-        for (slot, member) in matched.iter_mut().zip(&self.members) {
-            *slot = member.progress.matched;
-        }
-        matched.sort_unstable();
-        let quorum = (rules.quorum)(voters);
-        voters.checked_sub(quorum).and_then(|position| matched.get(position).copied()).unwrap_or(0)
+        let matched = |id| self.get(id).map(|progress| progress.matched);
+        self.configuration.voters.committed_index(matched, rules)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
 
-    fn tracker(matched: &[u64]) -> ProgressTracker {
-        let mut tracker = ProgressTracker::new(1);
-        for (&index, id) in matched.iter().zip(1..) {
-            tracker.add(id, 1);
-            tracker.get_mut(id).unwrap().acknowledge(index);
+    fn tracker(voters: &[u64]) -> ProgressTracker {
+        let mut tracker = ProgressTracker::new(1, 0);
+        for &id in voters {
+            tracker.insert(id, 1, false);
+            tracker.configuration.voters.incoming.insert(id);
         }
         tracker
     }
 
-    proptest! {
-        /// Brute force: the largest index such that more than half of the peers hold at least that much.
-        #[test]
-        fn the_quorum_index_is_the_largest_that_a_majority_holds(
-            matched in prop::collection::vec(0u64..9, 0..20)
-        ) {
-            let held_by = |index: u64| matched.iter().filter(|&&m| m >= index).count();
-            let expected = (0..9).rev().find(|&i| 2 * held_by(i) > matched.len()).unwrap_or(0);
-            prop_assert_eq!(tracker(&matched).quorum_index(&Rules::default()), expected);
-        }
-    }
-
     #[test]
     fn only_the_first_answer_of_a_voter_counts_and_strangers_do_not() {
-        let mut t = tracker(&[0, 0, 0]);
+        let mut t = tracker(&[1, 2, 3]);
         t.record_vote(1, false);
         t.record_vote(1, true);
         t.record_vote(9, true);
         t.record_vote(2, true);
         assert_eq!((t.vote(1), t.vote(9)), (Some(false), None));
-        assert_eq!(t.tally(&Rules::default()), Tally::Pending);
+        assert_eq!((t.tally(&Rules::default()), t.count_votes()), (Tally::Pending, (1, 1)));
         t.record_vote(3, true);
         assert_eq!(t.tally(&Rules::default()), Tally::Won);
         t.reset_votes();
@@ -188,14 +194,32 @@ mod tests {
     }
 
     #[test]
-    fn members_stay_in_the_order_of_their_ids() {
-        let mut t = ProgressTracker::new(1);
-        for id in [3, 1, 2, 3] {
-            t.add(id, 1);
+    fn learners_neither_vote_nor_commit_nor_keep_a_leader_alive() {
+        let mut t = tracker(&[1, 2, 3]);
+        t.insert(4, 1, true);
+        t.configuration.learners.insert(4);
+        for (id, _) in [(1, ()), (4, ())] {
+            t.record_vote(id, true);
+            t.get_mut(id).unwrap().acknowledge(7);
         }
+        let rules = Rules::default();
+        assert_eq!((t.tally(&rules), t.quorum_index(&rules)), (Tally::Pending, 0));
+        assert_eq!(t.count_votes(), (1, 0));
+        for (id, progress) in t.iter_mut() {
+            progress.recent_active = id == 1 || id == 4;
+        }
+        assert!(!t.quorum_active(&rules));
+        t.get_mut(3).unwrap().recent_active = true;
+        assert!(t.quorum_active(&rules));
+    }
+
+    #[test]
+    fn members_stay_in_the_order_of_their_ids() {
+        let mut t = tracker(&[3, 1, 2, 3]);
         assert_eq!(t.conf_state().voters, [1, 2, 3]);
-        assert!(t.remove(2));
-        assert!(!t.remove(2));
+        t.remove(2);
+        t.remove(2);
         assert_eq!(t.ids().collect::<Vec<_>>(), [1, 3]);
+        assert_eq!(t.id_at(1), Some(3));
     }
 }

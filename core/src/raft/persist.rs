@@ -1,0 +1,218 @@
+//! What counts only once it is on disk.
+//!
+//! A vote or an acknowledgement is a promise to remember, so it may not leave before what it rests
+//! on is durable (3.8, thesis 3.8), and a peer may not count itself earlier either. Both wait in
+//! `after_persist`, in order, until the [`Ready`](crate::Ready) that they belong to is on disk.
+
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+
+use super::kinds::message_type;
+use super::{Raft, StateRole};
+use crate::EntryId;
+use crate::config::SelfAck;
+use crate::error::Result;
+use crate::log::Persisted;
+use crate::outcome::{Ballot, Ignored, Outcome};
+use crate::proto::eraftpb::{Message, MessageType, Snapshot};
+use crate::storage::Storage;
+use crate::trace::{Event, Tracer};
+
+/// Something that waits for a [`Ready`](crate::Ready) to be on disk.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Response {
+    /// To be sent to another peer.
+    Send(Message),
+    /// To be told to this peer ([`RawNode::receive`](crate::RawNode::receive)).
+    Own(Receipt),
+}
+
+/// What a peer learns about its own disk and state machine.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Receipt {
+    /// Its log is durable up to `index`, as it was in `term`: it counts towards the quorum.
+    Append {
+        /// The leader's term.
+        term: u64,
+        /// The last index appended.
+        index: u64,
+    },
+    /// Its vote for itself is durable.
+    Vote {
+        /// Which vote.
+        ballot: Ballot,
+        /// The term it campaigns for.
+        term: u64,
+    },
+    /// The disk holds what memory held in `term`, up to the entry `last`: memory may let go.
+    Stored {
+        /// The term when it was handed out. In a later one another leader may be overwriting it.
+        term: u64,
+        /// The last entry then, if any was in memory only.
+        last: Option<EntryId>,
+        /// The snapshot handed out, if any. It is applied, too.
+        snapshot: Option<Box<Snapshot>>,
+    },
+    /// The state machine has applied everything up to `index`.
+    Applied {
+        /// The last entry applied.
+        index: u64,
+        /// Bytes of the entries as they are limited by
+        /// [`Config::max_committed_size_per_ready`](crate::Config::max_committed_size_per_ready).
+        size: u64,
+        /// Bytes of their payload.
+        payload: u64,
+    },
+}
+
+/// Responses in the order of the `Ready`s that they wait for.
+pub(crate) type Receipts = VecDeque<(u64, Response)>;
+
+impl<S: Storage, T: Tracer> Raft<S, T> {
+    /// Puts a message into the outbox, from this peer and in its term. Answers that are promises
+    /// wait for the disk. Proposals and reads carry no term: they are not bound to one. Those of an
+    /// election bring their own.
+    pub(super) fn send(&mut self, mut message: Message) {
+        use MessageType::{
+            MsgAppendResponse, MsgPropose, MsgReadIndex, MsgRequestPreVote,
+            MsgRequestPreVoteResponse, MsgRequestVote, MsgRequestVoteResponse,
+        };
+        if message.from == super::NONE {
+            message.from = self.id;
+        }
+        let kind = message_type(&message).unwrap_or_default();
+        match kind {
+            MsgPropose | MsgReadIndex => {}
+            MsgRequestVote
+            | MsgRequestPreVote
+            | MsgRequestVoteResponse
+            | MsgRequestPreVoteResponse => debug_assert_ne!(message.term, 0, "{kind:?}"),
+            _ => message.term = self.term,
+        }
+        match kind {
+            MsgAppendResponse | MsgRequestVoteResponse | MsgRequestPreVoteResponse => {
+                self.after_persist.push(Response::Send(message));
+            }
+            _ => self.msgs.push(message),
+        }
+    }
+
+    /// The peer's own append counts, at once or when it is on disk.
+    pub(super) fn acknowledge_own_append(&mut self, index: u64) {
+        if self.settings.self_ack == SelfAck::OnAppend {
+            if let Some(own) = self.prs.get_mut(self.id) {
+                own.acknowledge(index);
+            }
+            self.maybe_commit();
+            return;
+        }
+        let receipt = Receipt::Append { term: self.term, index };
+        // Of several appends in a row the last one says it all.
+        if !self.settings.eager
+            && matches!(self.after_persist.last(), Some(Response::Own(Receipt::Append { .. })))
+        {
+            self.after_persist.pop();
+        }
+        self.after_persist.push(Response::Own(receipt));
+    }
+
+    /// What must be reported once everything up to now is on disk, if anything must.
+    pub(crate) fn storage_receipt(&self, snapshot: Option<&Snapshot>) -> Result<Option<Receipt>> {
+        // Also when nothing new is written: an earlier report may be void because of a new term,
+        // and the last one of a term must stand for all before it.
+        let last = if self.log.has_unstable() { Some(self.log.last_id()?) } else { None };
+        let needed = last.is_some() || snapshot.is_some();
+        let snapshot = snapshot.cloned().map(Box::new);
+        Ok(needed.then_some(Receipt::Stored { term: self.term, last, snapshot }))
+    }
+
+    /// Takes note of a receipt.
+    pub(crate) fn receive(&mut self, receipt: Receipt) -> Result<Outcome> {
+        match receipt {
+            Receipt::Append { term, index } => {
+                if term < self.term {
+                    return Ok(self.late_receipt(MessageType::MsgAppendResponse, term));
+                }
+                if self.role != StateRole::Leader {
+                    let kind = MessageType::MsgAppendResponse;
+                    let reason = Ignored::NotForRole { kind, role: self.role };
+                    return Ok(self.ignore(self.id, reason));
+                }
+                self.acknowledged(self.id, index)
+            }
+            Receipt::Vote { ballot, term } => self.own_vote_persisted(ballot, term),
+            Receipt::Stored { term, last, snapshot } => {
+                if let Some(last) = last {
+                    self.stored(term, last);
+                }
+                if let Some(snapshot) = snapshot {
+                    let index = EntryId::of_snapshot(&snapshot).index;
+                    // A snapshot is committed state: it is good in any term.
+                    self.log.stable_snapshot_to(index);
+                    self.applied(index, 0, 0)?;
+                }
+                Ok(Outcome::Handled)
+            }
+            Receipt::Applied { index, size, payload } => {
+                self.applied(index, size, payload)?;
+                Ok(Outcome::Handled)
+            }
+        }
+    }
+
+    pub(super) fn late_receipt(&mut self, kind: MessageType, theirs: u64) -> Outcome {
+        let (from, own) = (self.id, self.term);
+        self.ignore(from, Ignored::LowerTerm { kind, from, theirs, own })
+    }
+
+    /// A write was confirmed that covers the log up to `last`. Since then a newer term may have
+    /// begun to overwrite it, in a write that is still under way; then a read from the disk might
+    /// still see the older entries, so memory must hold on to the newer ones (etcd issue 12881).
+    fn stored(&mut self, term: u64, last: EntryId) {
+        if term < self.term {
+            let own = self.term;
+            self.trace(|_| Event::StalePersist { theirs: term, own });
+            return;
+        }
+        let index = last.index;
+        match self.log.stable_to(last) {
+            Persisted::Known => {}
+            Persisted::Missing => self.trace(|_| Event::PersistMissing { index }),
+            Persisted::OfSnapshot => self.trace(|_| Event::PersistOfSnapshot { index }),
+            Persisted::Mismatch(own) => {
+                self.trace(|_| Event::PersistMismatch { theirs: last, own });
+            }
+        }
+    }
+
+    /// The state machine has applied everything up to `index`.
+    fn applied(&mut self, index: u64, size: u64, payload: u64) -> Result<()> {
+        self.log.applied_batch(index, size);
+        self.maybe_auto_leave()?;
+        self.uncommitted_size = self.uncommitted_size.saturating_sub(payload);
+        Ok(())
+    }
+
+    /// Takes out everything that may be sent or told once the disk is up to date.
+    pub(crate) fn take_after_persist(&mut self) -> impl Iterator<Item = Response> + '_ {
+        self.after_persist.drain(..)
+    }
+
+    /// Empties the outbox (TinyKV's test helper `readMessages`), as if everything were on disk.
+    ///
+    /// # Errors
+    /// A storage that cannot be read; the messages stay and nothing is lost.
+    #[cfg(test)]
+    pub(crate) fn take_messages(&mut self) -> Result<alloc::vec::Vec<Message>> {
+        self.make_appends()?;
+        let mut messages = core::mem::take(&mut self.msgs);
+        self.after_persist.retain(|response| match response {
+            Response::Send(message) => {
+                messages.push(message.clone());
+                false
+            }
+            Response::Own(_) => true,
+        });
+        Ok(messages)
+    }
+}

@@ -1,0 +1,199 @@
+//! The single entry of messages: first the term, then the role.
+
+use super::kinds::{is_from_leader, is_termless, message_type};
+use super::{NONE, Raft, StateRole};
+use crate::EntryId;
+use crate::error::{Malformed, Result};
+use crate::outcome::{Ballot, Ignored, Outcome, Rejected};
+use crate::proto::eraftpb::{Message, MessageType};
+use crate::rules::{LeaseQuestion, TermVerdict};
+use crate::storage::Storage;
+use crate::trace::{Event, Tracer};
+
+impl<S: Storage, T: Tracer> Raft<S, T> {
+    /// Handles one message, local or from a peer. Answers and requests go to the outbox.
+    ///
+    /// Local messages (`MsgHup`, `MsgBeat`, `MsgCheckQuorum`, `MsgPropose`, `MsgReadIndex`, and
+    /// `MsgTransferLeader` without a term) ignore the term.
+    ///
+    /// # Errors
+    /// [`Error::ProposalDropped`](crate::Error::ProposalDropped) for a proposal that goes nowhere,
+    /// [`Error::ReadDropped`](crate::Error::ReadDropped) for a read,
+    /// [`Error::Malformed`](crate::Error::Malformed) for a message no correct peer sends, and
+    /// storage errors. The state stays sound in every case.
+    pub fn step(&mut self, message: Message) -> Result<Outcome> {
+        let kind = message_type(&message)?;
+        if message.term != NONE && !is_termless(kind) {
+            if message.term > EntryId::LIMIT {
+                return Err(Malformed::TermRange(message.term).into());
+            }
+            if let Some(outcome) = self.settle_term(kind, &message)? {
+                return Ok(outcome);
+            }
+        }
+        match kind {
+            MessageType::MsgHup => self.handle_hup(),
+            MessageType::MsgRequestVote => self.handle_vote_request(Ballot::Vote, &message),
+            MessageType::MsgRequestPreVote => self.handle_vote_request(Ballot::PreVote, &message),
+            MessageType::MsgPropose => self.propose(message.entries).map(|_| Outcome::Handled),
+            MessageType::MsgReadIndex => self.handle_read_index(message),
+            _ => match self.role {
+                StateRole::Follower => self.step_follower(kind, message),
+                StateRole::PreCandidate | StateRole::Candidate => {
+                    self.step_candidate(kind, message)
+                }
+                StateRole::Leader => self.step_leader(kind, message),
+            },
+        }
+    }
+
+    /// Compares the message's term with one's own. Returns an outcome if that was all that was to
+    /// be done.
+    fn settle_term(&mut self, kind: MessageType, message: &Message) -> Result<Option<Outcome>> {
+        match (self.rules.compare_terms)(self.term, message.term) {
+            TermVerdict::Current => Ok(None),
+            TermVerdict::Stale => self.answer_lower_term(kind, message).map(Some),
+            TermVerdict::StepDown => {
+                let ballot = ballot_of_request(kind);
+                if let Some(ballot) = ballot.filter(|_| self.lease_in_force(message)) {
+                    return self.ignore_by_lease(ballot, message).map(Some);
+                }
+                // A pre-vote asks about a term that its sender has not entered either, and one
+                // that is granted echoes that term: neither is news of a newer term.
+                let hypothetical = kind == MessageType::MsgRequestPreVote
+                    || (kind == MessageType::MsgRequestPreVoteResponse && !message.reject);
+                if !hypothetical {
+                    let (from, theirs, own) = (message.from, message.term, self.term);
+                    self.trace(|_| Event::HigherTerm { kind, from, theirs, own });
+                    let leader = if is_from_leader(kind) { from } else { NONE };
+                    self.become_follower(theirs, leader);
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    fn lease_in_force(&self, message: &Message) -> bool {
+        (self.rules.lease_in_force)(&LeaseQuestion {
+            check_quorum: self.settings.check_quorum,
+            leader: self.leader,
+            elapsed: self.election_elapsed,
+            timeout: self.settings.election_timeout,
+            transfer: message.context == super::transfer::CAMPAIGN_TRANSFER,
+        })
+    }
+
+    fn ignore_by_lease(&mut self, ballot: Ballot, message: &Message) -> Result<Outcome> {
+        let remaining = self.settings.election_timeout.saturating_sub(self.election_elapsed);
+        let facts = self.vote_facts(ballot, message)?;
+        self.trace(|_| Event::VoteIgnored(facts, remaining));
+        let reason = Ignored::LeaseInForce {
+            ballot,
+            candidate: message.from,
+            candidate_last: facts.candidate_last,
+            leader: self.leader,
+            remaining,
+        };
+        Ok(self.ignore(message.from, reason))
+    }
+
+    /// A message of an older term. A leader or pre-candidate that would otherwise never hear of the
+    /// newer one is told: with check-quorum this peer's own requests for votes may go unheard, and
+    /// with pre-vote its term may never spread by itself.
+    fn answer_lower_term(&mut self, kind: MessageType, message: &Message) -> Result<Outcome> {
+        let (from, theirs, own) = (message.from, message.term, self.term);
+        let knows_better = self.settings.check_quorum || self.settings.pre_vote;
+        match kind {
+            MessageType::MsgHeartbeat | MessageType::MsgAppend if knows_better => {
+                let msg_type = MessageType::MsgAppendResponse.into();
+                self.send(Message { msg_type, to: from, ..Message::default() });
+            }
+            MessageType::MsgRequestPreVote => {
+                let facts = self.vote_facts(Ballot::PreVote, message)?;
+                self.trace(|_| Event::VoteRefused(facts));
+                self.answer_vote(Ballot::PreVote, from, self.term, true);
+            }
+            _ => return Ok(self.ignore(from, Ignored::LowerTerm { kind, from, theirs, own })),
+        }
+        Ok(self.reject(Rejected::LowerTerm { kind, from, theirs, own }))
+    }
+
+    fn step_follower(&mut self, kind: MessageType, message: Message) -> Result<Outcome> {
+        match kind {
+            MessageType::MsgAppend => {
+                self.hear_from_leader(message.from);
+                self.handle_append(message)
+            }
+            MessageType::MsgHeartbeat => {
+                self.hear_from_leader(message.from);
+                self.handle_heartbeat(message)
+            }
+            MessageType::MsgSnapshot => {
+                self.hear_from_leader(message.from);
+                self.handle_snapshot(message)
+            }
+            MessageType::MsgTransferLeader => Ok(self.forward_transfer(&message)),
+            MessageType::MsgTimeoutNow => self.handle_timeout_now(message.from),
+            MessageType::MsgReadIndexResp => Ok(self.handle_read_index_response(message)),
+            _ => Ok(self.not_for_role(kind, message.from)),
+        }
+    }
+
+    fn step_candidate(&mut self, kind: MessageType, message: Message) -> Result<Outcome> {
+        match kind {
+            kind if is_from_leader(kind) => {
+                // Somebody else won this term (5.2).
+                self.become_follower(self.term, message.from);
+                self.step_follower(kind, message)
+            }
+            MessageType::MsgRequestVoteResponse if self.role == StateRole::Candidate => {
+                self.handle_vote_response(Ballot::Vote, &message)
+            }
+            MessageType::MsgRequestPreVoteResponse if self.role == StateRole::PreCandidate => {
+                self.handle_vote_response(Ballot::PreVote, &message)
+            }
+            _ => Ok(self.not_for_role(kind, message.from)),
+        }
+    }
+
+    fn step_leader(&mut self, kind: MessageType, message: Message) -> Result<Outcome> {
+        match kind {
+            MessageType::MsgBeat => {
+                self.beat();
+                Ok(Outcome::Handled)
+            }
+            MessageType::MsgCheckQuorum => {
+                self.check_quorum();
+                Ok(Outcome::Handled)
+            }
+            MessageType::MsgAppendResponse
+            | MessageType::MsgHeartbeatResponse
+            | MessageType::MsgTransferLeader
+                if !self.prs.contains(message.from) =>
+            {
+                Ok(self.ignore(message.from, Ignored::NotMember(message.from)))
+            }
+            MessageType::MsgAppendResponse => self.handle_append_response(&message),
+            MessageType::MsgHeartbeatResponse => self.handle_heartbeat_response(&message),
+            MessageType::MsgTransferLeader => self.handle_transfer_leader(message.from),
+            _ => Ok(self.not_for_role(kind, message.from)),
+        }
+    }
+
+    fn not_for_role(&mut self, kind: MessageType, from: u64) -> Outcome {
+        self.ignore(from, Ignored::NotForRole { kind, role: self.role })
+    }
+
+    fn hear_from_leader(&mut self, leader: u64) {
+        self.election_elapsed = 0;
+        self.leader = leader;
+    }
+}
+
+fn ballot_of_request(kind: MessageType) -> Option<Ballot> {
+    match kind {
+        MessageType::MsgRequestVote => Some(Ballot::Vote),
+        MessageType::MsgRequestPreVote => Some(Ballot::PreVote),
+        _ => None,
+    }
+}
