@@ -9,7 +9,6 @@ use crate::rules::VoteVerdict;
 
 /// What a [`step`](crate::RawNode::step) came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use = "an ignored or rejected message may be what one is looking for"]
 pub enum Outcome {
     /// The message did what messages of its kind are for.
     Handled,

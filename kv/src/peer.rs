@@ -150,7 +150,8 @@ impl Peer {
     /// # Errors
     /// A storage that cannot be read.
     pub fn campaign(&mut self) -> Result<()> {
-        Ok(self.node.campaign()?)
+        self.node.campaign()?;
+        Ok(())
     }
 
     /// Handles a message from another peer.
@@ -165,7 +166,8 @@ impl Peer {
             return Err(Error::Invalid("the message is for another peer"));
         }
         let message = message.message.ok_or(Error::Invalid("the message is empty"))?;
-        Ok(self.node.step(message)?)
+        self.node.step(message)?;
+        Ok(())
     }
 
     /// Proposes a command. If it is taken, its answer carries `token` and comes with a later
@@ -249,10 +251,14 @@ impl Peer {
     }
 
     /// The batches of work `number` are durable.
-    pub fn persisted(&mut self, number: u64) {
+    ///
+    /// # Errors
+    /// The peer cannot go on: a record cannot be read.
+    pub fn persisted(&mut self, number: u64) -> Result<()> {
         if let Some(ready) = self.in_flight.take_if(|ready| ready.number == number) {
-            self.node.advance(ready);
+            self.node.advance(ready)?;
         }
+        Ok(())
     }
 
     /// Adds region and addresses. A message to a peer that is not a member has nowhere to go.

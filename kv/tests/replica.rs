@@ -60,7 +60,7 @@ impl Group {
         self.disks.get_mut(&id).unwrap().write(&work.batches);
         assert_eq!(self.disks[&id], *self.peers[&id].engines(), "batches tell the whole story");
         self.answers.extend(work.answers);
-        self.peer(id).persisted(work.number);
+        self.peer(id).persisted(work.number).unwrap();
         Some(work.messages)
     }
 
@@ -242,9 +242,9 @@ fn while_work_is_not_durable_no_more_is_handed_out_but_messages_are_taken() {
     group.propose(1, 2, put("w")).unwrap();
     group.peer(1).tick().unwrap();
     assert!(group.peer(1).handle_ready().unwrap().is_none());
-    group.peer(1).persisted(work.number + 7);
+    group.peer(1).persisted(work.number + 7).unwrap();
     assert!(group.peer(1).handle_ready().unwrap().is_none(), "another work's number");
-    group.peer(1).persisted(work.number);
+    group.peer(1).persisted(work.number).unwrap();
     assert!(group.peer(1).handle_ready().unwrap().is_some());
 }
 
@@ -255,7 +255,7 @@ fn a_lone_replica_leads_at_once_and_answers_only_after_its_disk_has_it() {
     group.propose(1, 1, put("v")).unwrap();
     let work = group.peer(1).handle_ready().unwrap().unwrap();
     assert_eq!((work.appended.len(), work.answers.len()), (1, 0));
-    group.peer(1).persisted(work.number);
+    group.peer(1).persisted(work.number).unwrap();
     let work = group.peer(1).handle_ready().unwrap().unwrap();
     assert_eq!((work.appended.len(), work.answers.len()), (0, 1));
 }

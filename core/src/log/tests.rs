@@ -22,6 +22,11 @@ fn entries(ids: &[Id]) -> Vec<Entry> {
     ids.iter().map(|&(term, index)| entry(term, index)).collect()
 }
 
+/// A leader's append.
+fn append(log: &mut RaftLog<MemStorage>, entries: Vec<Entry>) {
+    log.unstable.truncate_and_append(entries);
+}
+
 fn snapshot(term: u64, index: u64) -> Snapshot {
     let metadata = SnapshotMetadata { term, index, conf_state: None };
     Snapshot { metadata: Some(metadata), ..Snapshot::default() }
@@ -30,7 +35,7 @@ fn snapshot(term: u64, index: u64) -> Snapshot {
 /// A log whose entries are all unstable.
 fn unstable(ids: &[Id]) -> RaftLog<MemStorage> {
     let mut log = RaftLog::new(MemStorage::new()).unwrap();
-    log.append(entries(ids));
+    append(&mut log, entries(ids));
     log
 }
 
@@ -44,7 +49,7 @@ fn log_after(truncated: u64, stable: u64, last: u64) -> RaftLog<MemStorage> {
     let range = |from, to| (from..=to).map(|index| entry(1, index)).collect::<Vec<_>>();
     storage.append(&range(truncated + 1, stable)).unwrap();
     let mut log = RaftLog::new(storage).unwrap();
-    log.append(range(stable + 1, last));
+    append(&mut log, range(stable + 1, last));
     log
 }
 
@@ -77,8 +82,9 @@ fn etcd_find_conflict_counts_the_entries_that_agree() {
     ];
     for &(incoming, agreeing) in rows {
         let log = unstable(&[(1, 1), (2, 2), (3, 3)]);
-        let found = log.count_matching(&entries(incoming), &Rules::default());
-        assert_eq!(found, Ok(agreeing), "{incoming:?}");
+        let found = log.first_new(&entries(incoming), &Rules::default());
+        let expected = Some(agreeing).filter(|&position| position < incoming.len());
+        assert_eq!(found, Ok(expected), "{incoming:?}");
     }
 }
 
@@ -150,7 +156,7 @@ fn etcd_maybe_append_checks_appends_and_commits() {
             Some((last, committed)) => (Some(last), committed),
             None => (None, 1),
         };
-        assert_eq!(accepted, Ok(last), "row {position}");
+        assert_eq!(accepted.unwrap().map(|a| a.last), last, "row {position}");
         assert_eq!(log.committed(), committed, "row {position}");
         assert_eq!(log.all_entries(), Ok(entries(row.log)), "row {position}");
     }
@@ -168,7 +174,8 @@ fn etcd_append_rolls_back_what_counts_as_persisted() {
     for &(incoming, expected, stabled) in rows {
         let mut log = unstable(&[(1, 1), (2, 2)]);
         persist(&mut log);
-        assert_eq!(log.append(entries(incoming)), expected.len() as u64);
+        append(&mut log, entries(incoming));
+        assert_eq!(log.last_index(), expected.len() as u64);
         assert_eq!(log.all_entries(), Ok(entries(expected)), "{incoming:?}");
         assert_eq!(log.stabled(), stabled, "{incoming:?}");
     }
@@ -215,7 +222,7 @@ fn etcd_stable_to_ignores_what_a_snapshot_contains() {
         let mut storage = MemStorage::new();
         storage.apply_snapshot(snapshot(2, 5)).unwrap();
         let mut log = RaftLog::new(storage).unwrap();
-        log.append(entries(&[(2, 6)]));
+        append(&mut log, entries(&[(2, 6)]));
         log.stable_to(EntryId::new(term, index));
         assert_eq!(log.stabled(), stabled, "{index}@{term}");
     }
@@ -321,11 +328,11 @@ fn etcd_next_entries_are_committed_and_not_handed_out_before() {
     let mut log = log_after(3, 4, 6);
     log.commit_to(5);
     for (applying, expected) in [(0, vec![entry(1, 4), entry(1, 5)]), (4, vec![entry(1, 5)])] {
-        log.applying_to(applying);
+        log.applying(&[entry(1, applying)], true);
         assert_eq!(log.next_committed_entries(), Ok(expected), "{applying} handed out");
     }
-    log.applying_to(5);
-    assert!(!log.has_next_committed());
+    log.applying(&[entry(1, 5)], true);
+    assert!(!log.has_next_committed(true));
     assert_eq!(log.next_committed_entries(), Ok(vec![]));
 }
 
@@ -349,7 +356,8 @@ fn etcd_compacted_storage_keeps_the_rest_of_the_log() {
     assert_eq!((log.first_index(), log.last_index()), (Ok(41), 100));
     assert!((40..=100).all(|index| log.term(index) == Ok(1)));
     assert_eq!(log.unstable_entries().len(), 50);
-    assert_eq!(log.append(entries(&[(1, 101)])), 101);
+    append(&mut log, entries(&[(1, 101)]));
+    assert_eq!(log.last_index(), 101);
     assert_eq!(log.all_entries().map(|all| all.len()), Ok(61));
 }
 
@@ -471,7 +479,7 @@ proptest! {
         for op in ops {
             match op {
                 Op::Append { later, count } => {
-                    log.append(model.extend(later, count));
+                    append(&mut log, model.extend(later, count));
                 }
                 Op::Replace { back, later, count } => {
                     let base = (model.last().saturating_sub(back)).max(model.committed);
@@ -485,7 +493,7 @@ proptest! {
                     }
                     let last = base + count;
                     let accepted = log.maybe_append(previous, 0, incoming, &Rules::default());
-                    prop_assert_eq!(accepted, Ok(Some(last)));
+                    prop_assert_eq!(accepted.unwrap().map(|a| a.last), Some(last));
                 }
                 Op::Commit(index) => {
                     log.commit_to(index);

@@ -57,6 +57,10 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
     }
 
     fn has_unapplied_conf_change(&self) -> Result<bool> {
+        if self.log.pending_snapshot().is_some() {
+            // It brings the members; what came before it cannot be read any more.
+            return Ok(false);
+        }
         let mut low = self.log.applied() + 1;
         let high = self.log.committed() + 1;
         // In pages: what is not applied may be long.

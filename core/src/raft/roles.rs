@@ -1,6 +1,7 @@
 //! Transitions between the roles, and the passing of time.
 
 use super::{NONE, Raft, StateRole};
+use crate::config::SelfAck;
 use crate::error::{DropReason, Result};
 use crate::proto::eraftpb::{Entry, Message, MessageType};
 use crate::read_only::DroppedRead;
@@ -80,6 +81,9 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
         self.reset(self.term + 1);
         self.role = StateRole::Candidate;
         self.vote = self.id;
+        if self.settings.self_ack == SelfAck::OnAppend {
+            self.prs.record_vote(self.id, true);
+        }
         self.trace_role();
     }
 

@@ -22,7 +22,7 @@ use crate::eraftpb::{
     ConfChange, ConfChangeType, ConfState, Entry, Message, Snapshot, SnapshotMetadata,
 };
 pub(crate) use crate::log::tests::entry;
-pub(crate) use crate::raft::StateRole::{self, Candidate, Follower, Leader};
+pub(crate) use crate::raft::StateRole::{self, Candidate, Follower, Leader, PreCandidate};
 use crate::{Config, EntryId, MemStorage, NONE, Raft, RawNode, Ready, SelfAck};
 
 /// Term and index of an entry, for tables.
@@ -41,6 +41,7 @@ pub(crate) fn config(id: u64, peers: &[u64]) -> Config {
         election_tick: ELECTION_TICK,
         heartbeat_tick: HEARTBEAT_TICK,
         self_ack: SelfAck::OnAppend,
+        share_commit: false,
         ..Config::new(id)
     }
 }
@@ -192,9 +193,23 @@ pub(crate) fn accept_and_reply(append: &Message) -> Message {
     }
 }
 
+/// Adds a voter outside of any membership change (TinyKV `addNode`).
+pub(crate) fn add_node(raft: &mut TestRaft, id: u64) {
+    raft.apply_conf_change(&conf_change(ConfChangeType::AddNode, id).into()).unwrap();
+}
+
+/// Removes a voter outside of any membership change, the last one too (TinyKV `removeNode`).
+pub(crate) fn remove_node(raft: &mut TestRaft, id: u64) {
+    let mut next = raft.prs.clone();
+    next.configuration.voters.incoming.remove(id);
+    next.remove(id);
+    raft.switch_to(next).unwrap();
+}
+
 /// Marks an append to `to` as due, also when there is nothing new (TinyKV `sendAppend`).
 pub(crate) fn send_append(raft: &mut TestRaft, to: u64) {
-    raft.prs.get_mut(to).unwrap().append_due = true;
+    let progress = raft.prs.get_mut(to).unwrap();
+    (progress.append_due, progress.paused) = (true, false);
 }
 
 /// Lets all followers of a new leader accept its first entry; persists and applies it.
@@ -402,7 +417,7 @@ pub(crate) fn persist(node: &mut TestNode, ready: &Ready) {
 pub(crate) fn turn(node: &mut TestNode) -> Ready {
     let ready = node.ready().unwrap();
     persist(node, &ready);
-    node.advance(ready.clone());
+    node.advance(ready.clone()).unwrap();
     ready
 }
 

@@ -46,7 +46,7 @@ fn n2_adding_a_peer_twice_does_not_block_the_next_change() {
                 node.apply_conf_change(&change).unwrap();
             }
         }
-        node.advance(ready);
+        node.advance(ready).unwrap();
     };
     for id in [1, 1, 2] {
         propose_and_apply(id);

@@ -141,8 +141,11 @@ impl World {
         }
         let Some(peer) = self.nodes.get_mut(&id).and_then(|node| node.peer_mut()) else { return };
         let before = Before::of(peer);
-        peer.persisted(work.number);
+        let persisted = peer.persisted(work.number);
         self.observe(id, &before);
+        if let Err(error) = persisted {
+            self.fail(id, error.to_string());
+        }
     }
 
     /// Copies a durable write for whoever keeps the disks outside.

@@ -179,7 +179,7 @@ impl Stage {
         for entry in &ready.committed_entries {
             self.apply(id, entry)?;
         }
-        self.node(id)?.raw()?.advance(ready);
+        self.node(id)?.raw()?.advance(ready)?;
         self.notice(id)
     }
 

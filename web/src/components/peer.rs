@@ -105,7 +105,7 @@ fn role_mark(view: &PeerView) -> Html {
                 <path class="crown" d="M-11 -13 L-13 -25 L-6 -19 L0 -27 L6 -19 L13 -25 L11 -13 Z" />
             </>
         },
-        StateRole::Candidate => vote_dots(view),
+        StateRole::PreCandidate | StateRole::Candidate => vote_dots(view),
         StateRole::Follower if view.vote != 0 => html! {
             <text class="vote" dy="-15">{ format!("vote {}", view.vote) }</text>
         },

@@ -44,10 +44,11 @@ fn direct_message_of_an_older_term_changes_nothing_and_gets_no_answer() {
         MsgTimeoutNow,
     ];
     for kind in kinds {
-        for role in [Follower, Candidate, Leader] {
+        for role in [Follower, PreCandidate, Candidate, Leader] {
             let mut raft = follower();
             match role {
                 Follower => {}
+                PreCandidate => raft.become_pre_candidate(),
                 Candidate => raft.become_candidate(),
                 Leader => lead(&mut raft),
             }
@@ -59,7 +60,7 @@ fn direct_message_of_an_older_term_changes_nothing_and_gets_no_answer() {
                 log_term: 1,
                 commit: 4,
                 entries: vec![entry(2, 3)],
-                snapshot: Some(snapshot(2, 9, &[1, 2, 3])),
+                snapshot: Some(snapshot(2, 9, &[1, 2, 3]).into()),
                 ..msg(kind, 3, 1)
             };
             raft.step(message).unwrap();
@@ -162,7 +163,7 @@ fn direct_heartbeat_commit_beyond_the_log_is_cut_to_the_log() {
     let heartbeat = Message { term: 3, commit: 99, ..msg(MsgHeartbeat, 2, 1) };
     raft.step(heartbeat).unwrap();
     assert_eq!(raft.log.committed(), 4);
-    let answer = Message { term: 3, commit: 4, ..msg(MsgHeartbeatResponse, 1, 2) };
+    let answer = Message { term: 3, ..msg(MsgHeartbeatResponse, 1, 2) };
     assert_eq!(sent(&mut raft), [answer]);
 }
 
@@ -181,7 +182,7 @@ fn direct_proposal_without_a_way_to_the_leader_is_dropped() {
     let no_forwarding = Config { forward_proposals: false, ..config(1, &[1, 2, 3]) };
     let rows = [
         (config(1, &[1, 2, 3]), NONE, DropReason::NoLeader),
-        (no_forwarding, 2, DropReason::ForwardingDisabled),
+        (no_forwarding, 2, DropReason::ForwardingDisabled(2)),
     ];
     for (config, leader, reason) in rows {
         let mut raft = Raft::new(&config, MemStorage::new()).unwrap();

@@ -41,7 +41,7 @@ fn direct_second_membership_change_is_refused_by_name_at_the_leader() {
     let mut node = lone_leader();
     let change = |id| conf_change(ConfChangeType::AddNode, id);
     node.propose_conf_change(change(2)).unwrap();
-    let pending = DropReason::PendingConfChange(2);
+    let pending = DropReason::ConfChange(ConfChangeError::Pending { index: 2, applied: 1 });
     let refused = Err(Error::ProposalDropped(pending));
     assert_eq!(node.propose_conf_change(change(3)), refused);
     assert_eq!(node.raft().log().last_index(), 2);
@@ -110,7 +110,7 @@ fn direct_added_peer_gets_the_whole_log() {
 fn direct_adding_a_member_again_forgets_nothing_about_it() {
     let mut raft = leader(1, &[1, 2]);
     commit_noop_entry(&mut raft);
-    raft.add_node(2);
+    add_node(&mut raft, 2);
     assert_eq!(raft.prs.get(2).map(|p| (p.matched, p.next)), Some((1, 2)));
     assert_eq!(sent(&mut raft), []);
 }
@@ -119,7 +119,7 @@ fn direct_adding_a_member_again_forgets_nothing_about_it() {
 fn direct_removed_peer_gets_no_more_messages() {
     let mut raft = leader(1, &[1, 2, 3]);
     sent(&mut raft);
-    raft.remove_node(3);
+    remove_node(&mut raft, 3);
     raft.step(beat(1)).unwrap();
     raft.step(propose(1, "data")).unwrap();
     assert!(sent(&mut raft).iter().all(|message| message.to == 2));
@@ -128,7 +128,7 @@ fn direct_removed_peer_gets_no_more_messages() {
 #[test]
 fn direct_leader_that_was_removed_steps_down_and_takes_no_more_proposals() {
     let mut raft = leader(1, &[1, 2, 3]);
-    raft.remove_node(1);
+    remove_node(&mut raft, 1);
     assert_eq!((raft.role, raft.leader), (Follower, crate::NONE));
     let no_leader = Error::ProposalDropped(DropReason::NoLeader);
     assert_eq!(raft.step(propose(1, "data")), Err(no_leader));
@@ -136,17 +136,18 @@ fn direct_leader_that_was_removed_steps_down_and_takes_no_more_proposals() {
 }
 
 #[test]
-fn direct_membership_changes_that_are_not_supported_are_refused_by_name() {
+fn direct_membership_changes_that_cannot_be_applied_are_refused_by_name() {
     let single = |change_type: i32| ConfChangeSingle { change_type, node_id: 2 };
-    let learner = ConfChangeType::AddLearnerNode.into();
+    let last = ConfChangeSingle { change_type: ConfChangeType::RemoveNode.into(), node_id: 1 };
     let rows = [
-        (vec![single(0), single(1)], ConfChangeError::Joint),
-        (vec![single(learner)], ConfChangeError::Learner),
-        (vec![single(77)], ConfChangeError::UnknownType(77)),
+        (vec![single(77)], 0, ConfChangeError::UnknownType(77)),
+        (vec![single(0)], 77, ConfChangeError::UnknownTransition(77)),
+        (vec![], 0, ConfChangeError::NotJoint),
+        (vec![last], 0, ConfChangeError::NoVoters),
     ];
-    for (changes, expected) in rows {
+    for (changes, transition, expected) in rows {
         let mut node = lone_leader();
-        let change = ConfChangeV2 { changes, ..ConfChangeV2::default() };
+        let change = ConfChangeV2 { changes, transition, ..ConfChangeV2::default() };
         let refused = Err(Error::ConfChange(expected));
         assert_eq!(node.apply_conf_change(&change).map(drop), refused);
         assert_eq!(members(node.raft()), [1]);
@@ -155,11 +156,14 @@ fn direct_membership_changes_that_are_not_supported_are_refused_by_name() {
 
 /// Whoever proposes something impossible should hear of it before all peers have stored it.
 #[test]
-fn direct_proposal_of_an_unsupported_membership_change_is_refused() {
+fn direct_proposal_of_an_impossible_membership_change_is_refused() {
     let mut node = lone_leader();
-    let change = conf_change(ConfChangeType::AddLearnerNode, 2);
-    let refused = Err(Error::ConfChange(ConfChangeError::Learner));
+    let change = ConfChangeV2 { transition: 77, ..ConfChangeV2::default() };
+    let refused = Err(Error::ConfChange(ConfChangeError::UnknownTransition(77)));
     assert_eq!(node.propose_conf_change(change), refused);
+    let leave =
+        Err(Error::ProposalDropped(DropReason::ConfChange(ConfChangeError::NothingToLeave)));
+    assert_eq!(node.propose_conf_change(ConfChangeV2::default()), leave);
     assert_eq!(node.raft().log().last_index(), 1);
 }
 

@@ -32,7 +32,7 @@ fn direct_lone_peer_leads_after_its_vote_is_persisted() {
     let ready = persisted(&mut node);
     assert_eq!(ready.hard_state.map(|s| (s.term, s.vote)), Some((1, 1)));
     assert_eq!(node.raft().role(), Candidate);
-    node.advance(ready);
+    node.advance(ready).unwrap();
     assert_eq!(node.raft().role(), Leader);
 }
 
@@ -58,7 +58,7 @@ fn direct_own_vote_of_a_campaign_that_is_over_does_not_count_for_the_next() {
     let late = persisted(&mut node);
     node.campaign().unwrap();
     assert_eq!(node.raft().term(), 2);
-    node.advance(late);
+    node.advance(late).unwrap();
     node.step(vote_answer(2, 2, true)).unwrap();
     assert_eq!(node.raft().role(), Candidate, "one vote of three");
     turn(&mut node);
@@ -87,7 +87,7 @@ fn direct_own_append_counts_after_it_is_persisted() {
     let ready = persisted(&mut node);
     node.step(ack(2)).unwrap();
     assert_eq!(node.raft().log().committed(), 0, "one of three");
-    node.advance(ready);
+    node.advance(ready).unwrap();
     assert_eq!(node.raft().log().committed(), 1);
 }
 
@@ -100,7 +100,7 @@ fn direct_followers_alone_commit_what_the_leader_has_not_persisted() {
     node.step(ack(3)).unwrap();
     assert_eq!(node.raft().log().committed(), 1);
     assert_eq!(node.raft().log().stabled(), 0);
-    node.advance(ready);
+    node.advance(ready).unwrap();
     assert_eq!(turn(&mut node).committed_entries, [entry(1, 1)]);
 }
 
@@ -111,7 +111,7 @@ fn direct_late_word_from_the_disk_does_not_count_a_replaced_entry() {
     let late = persisted(&mut node);
     let append = Message { term: 2, entries: vec![entry(2, 1)], ..msg(MsgAppend, 2, 1) };
     node.step(append).unwrap();
-    node.advance(late);
+    node.advance(late).unwrap();
     assert_eq!(node.raft().log().stabled(), 0);
     let ready = turn(&mut node);
     assert_eq!(ready.entries, [entry(2, 1)]);

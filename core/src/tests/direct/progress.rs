@@ -193,15 +193,18 @@ fn direct_commit_index_is_told_to_each_follower_once() {
 }
 
 #[test]
-fn direct_unreachable_follower_is_probed_when_it_answers_again() {
+fn direct_unreachable_follower_is_probed_once_and_again_when_it_answers() {
     let mut raft = replicating();
     raft.report_unreachable(2);
     assert_eq!(view(&raft), (ProgressState::Probe, 1, 2));
-    raft.step(propose(1, "data")).unwrap();
     assert_eq!(sent(&mut raft), [], "it would be lost");
+    raft.step(propose(1, "data")).unwrap();
+    assert_eq!(appends(&sent(&mut raft)), [(2, 1, 1)]);
+    raft.step(propose(1, "data")).unwrap();
+    assert_eq!(sent(&mut raft), [], "one probe at a time");
     let alive = Message { term: 1, ..msg(MsgHeartbeatResponse, 2, 1) };
     raft.step(alive).unwrap();
-    assert_eq!(appends(&sent(&mut raft)), [(2, 1, 1)]);
+    assert_eq!(appends(&sent(&mut raft)), [(2, 1, 2)]);
 }
 
 #[test]

@@ -30,6 +30,8 @@ fn direct_ready_hands_out_everything_once() {
     let ready = node.ready().unwrap();
     let expected = Ready {
         number: 1,
+        read_states: vec![],
+        dropped_reads: vec![],
         soft_state: Some(SoftState { leader: 2, role: Follower }),
         hard_state: Some(node.raft().hard_state()),
         entries: entries_of(&[1, 1, 1]),
@@ -54,7 +56,7 @@ fn direct_each_cause_makes_a_node_ready() {
         ("term", |node| node.raft.term += 1),
         ("vote", |node| node.raft.vote = 2),
         ("entries", |node| {
-            node.raft.log.append(vec![entry(1, 2)]);
+            node.raft.log.push(entry(1, 2));
         }),
         ("commit", |node| {
             node.raft.log.commit_to(1);
@@ -91,7 +93,7 @@ fn direct_each_cause_makes_a_node_ready() {
 fn direct_ready_carries_an_incoming_snapshot_until_it_is_advanced() {
     let mut node = node(1, &[1, 2, 3]);
     let incoming = snapshot(1, 9, &[1, 2, 3]);
-    let message = Message { snapshot: Some(incoming.clone()), ..from_leader(MsgSnapshot) };
+    let message = Message { snapshot: Some(incoming.clone().into()), ..from_leader(MsgSnapshot) };
     node.step(message).unwrap();
     node.step(append(9, 1, 10)).unwrap();
     let ready = node.ready().unwrap();
@@ -103,7 +105,7 @@ fn direct_ready_carries_an_incoming_snapshot_until_it_is_advanced() {
 
     assert!(node.raft().log().pending_snapshot().is_some());
     persist(&mut node, &ready);
-    node.advance(ready);
+    node.advance(ready).unwrap();
     assert!(node.raft().log().pending_snapshot().is_none());
     assert_eq!(node.raft().log().applied(), 9);
     assert_eq!(turn(&mut node).committed_entries, [entry(1, 10)]);
@@ -115,14 +117,14 @@ fn direct_ready_carries_an_incoming_snapshot_until_it_is_advanced() {
 fn direct_advance_keeps_a_snapshot_that_came_meanwhile() {
     let mut node = node(1, &[1, 2, 3]);
     let incoming = |index| Message {
-        snapshot: Some(snapshot(1, index, &[1, 2, 3])),
+        snapshot: Some(snapshot(1, index, &[1, 2, 3]).into()),
         ..from_leader(MsgSnapshot)
     };
     node.step(incoming(5)).unwrap();
     let first = node.ready().unwrap();
     node.step(incoming(9)).unwrap();
     persist(&mut node, &first);
-    node.advance(first);
+    node.advance(first).unwrap();
     assert_eq!(node.raft().log().last_index(), 9);
     let second = turn(&mut node);
     assert_eq!(second.snapshot, Some(snapshot(1, 9, &[1, 2, 3])));
@@ -139,7 +141,7 @@ fn direct_applied_moves_when_a_ready_is_advanced_and_not_before() {
     let log = node.raft().log();
     assert_eq!((log.applied(), log.stabled()), (0, 0));
     persist(&mut node, &ready);
-    node.advance(ready);
+    node.advance(ready).unwrap();
     let log = node.raft().log();
     assert_eq!((log.applied(), log.stabled()), (2, 2));
 }
@@ -174,12 +176,12 @@ fn direct_entries_are_handed_out_for_application_exactly_once() {
         if index % 2 == 1 {
             let oldest = in_flight.remove(0);
             persist(&mut node, &oldest);
-            node.advance(oldest);
+            node.advance(oldest).unwrap();
         }
     }
     for ready in in_flight {
         persist(&mut node, &ready);
-        node.advance(ready);
+        node.advance(ready).unwrap();
     }
     assert_eq!(applied, entries_of(&[1; 5]));
     assert_eq!(node.store().all_entries(), entries_of(&[1; 6]));

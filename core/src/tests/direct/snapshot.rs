@@ -188,7 +188,11 @@ fn direct_snapshot_that_is_not_ready_is_asked_for_again() {
 }
 
 fn to_follower(term: u64, index: u64, voters: &[u64]) -> Message {
-    Message { term: 3, snapshot: Some(snapshot(term, index, voters)), ..msg(MsgSnapshot, 2, 1) }
+    Message {
+        term: 3,
+        snapshot: Some(snapshot(term, index, voters).into()),
+        ..msg(MsgSnapshot, 2, 1)
+    }
 }
 
 /// A follower with the terms 1, 1, 2, 2, two entries committed.
@@ -254,21 +258,21 @@ fn direct_snapshot_that_does_not_concern_the_peer_is_not_taken() {
 
 #[test]
 fn direct_snapshot_that_no_leader_sends_is_refused_by_name() {
-    let mut joint = to_follower(3, 9, &[1, 2]);
-    let mut learners = joint.clone();
+    let mut doubled = to_follower(3, 9, &[1, 2]);
+    let mut staged = doubled.clone();
     let conf_state = |m: &mut Message, change: fn(&mut crate::eraftpb::ConfState)| {
         let metadata = m.snapshot.as_mut().and_then(|s| s.metadata.as_mut());
         change(metadata.and_then(|m| m.conf_state.as_mut()).unwrap());
     };
-    conf_state(&mut joint, |c| c.voters_outgoing.push(3));
-    conf_state(&mut learners, |c| c.learners.push(3));
+    conf_state(&mut doubled, |c| c.learners.push(2));
+    conf_state(&mut staged, |c| c.learners_next.push(3));
     let mut bare = to_follower(3, 9, &[1]);
-    bare.snapshot = Some(Snapshot::default());
+    bare.snapshot = Some(Snapshot::default().into());
     let mut none = to_follower(3, 9, &[1]);
     none.snapshot = None;
     let rows = [
-        (joint, Error::ConfChange(ConfChangeError::Joint)),
-        (learners, Error::ConfChange(ConfChangeError::Learner)),
+        (doubled, Error::ConfChange(ConfChangeError::Contradiction)),
+        (staged, Error::ConfChange(ConfChangeError::Contradiction)),
         (bare, Error::Malformed(Malformed::NoSnapshotMetadata)),
         (none, Error::Malformed(Malformed::NoSnapshotMetadata)),
     ];

@@ -25,7 +25,7 @@ fn in_term(kind: MessageType, term: u64) -> Message {
 fn direct_word_from_the_leader_puts_off_the_election() {
     let refused = Message { index: 9, log_term: 2, ..in_term(MsgAppend, 2) };
     let stale_snapshot =
-        Message { snapshot: Some(snapshot(1, 1, &[1, 2, 3])), ..in_term(MsgSnapshot, 2) };
+        Message { snapshot: Some(snapshot(1, 1, &[1, 2, 3]).into()), ..in_term(MsgSnapshot, 2) };
     let accepted = in_term(MsgAppend, 2);
     let heartbeat = in_term(MsgHeartbeat, 2);
     for message in [heartbeat, accepted, refused, stale_snapshot] {

@@ -66,7 +66,7 @@ fn direct_second_request_for_the_same_successor_changes_nothing() {
 #[test]
 fn direct_removed_successor_ends_the_transfer() {
     let mut raft = handing_over();
-    raft.remove_node(2);
+    remove_node(&mut raft, 2);
     assert_eq!(raft.transferee, None);
 }
 

@@ -139,8 +139,11 @@ fn direct_heartbeat_or_snapshot_of_the_same_term_ends_a_candidacy() {
     for kind in [MsgHeartbeat, MsgSnapshot] {
         let mut raft = fresh(1, &[1, 2, 3]);
         raft.step(hup(1)).unwrap();
-        let from_leader =
-            Message { term: 1, snapshot: Some(snapshot(1, 5, &[1, 2, 3])), ..msg(kind, 2, 1) };
+        let from_leader = Message {
+            term: 1,
+            snapshot: Some(snapshot(1, 5, &[1, 2, 3]).into()),
+            ..msg(kind, 2, 1)
+        };
         raft.step(from_leader).unwrap();
         let state = (raft.role, raft.term, raft.leader);
         assert_eq!(state, (Follower, 1, 2), "{kind:?}");

@@ -12,7 +12,7 @@ fn in_role(role: StateRole) -> TestRaft {
     let mut raft = fresh(1, &[1, 2, 3]);
     match role {
         Follower => raft.become_follower(1, 2),
-        Candidate => raft.become_candidate(),
+        PreCandidate | Candidate => raft.become_candidate(),
         Leader => lead(&mut raft),
     }
     raft

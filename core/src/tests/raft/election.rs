@@ -74,7 +74,7 @@ fn r05_peer_in_any_role_votes_in_a_newer_term() {
         raft.term = 1;
         match role {
             Follower => raft.become_follower(1, 3),
-            Candidate => raft.become_candidate(),
+            PreCandidate | Candidate => raft.become_candidate(),
             Leader => lead(&mut raft),
         }
         sent(&mut raft);
@@ -130,7 +130,7 @@ fn r17_newer_term_makes_anybody_a_follower_and_only_a_leader_names_itself() {
         let mut raft = fresh(1, &[1, 2, 3]);
         match role {
             Follower => raft.become_follower(1, NONE),
-            Candidate => raft.become_candidate(),
+            PreCandidate | Candidate => raft.become_candidate(),
             Leader => lead(&mut raft),
         }
         for (message_type, leader) in [(MsgRequestVote, NONE), (MsgAppend, 2)] {

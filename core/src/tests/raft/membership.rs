@@ -9,7 +9,7 @@ use crate::tests::harness::*;
 #[test]
 fn r30_added_peer_is_a_member() {
     let mut raft = fresh(1, &[1]);
-    raft.add_node(2);
+    add_node(&mut raft, 2);
     assert_eq!(members(&raft), [1, 2]);
 }
 
@@ -17,9 +17,9 @@ fn r30_added_peer_is_a_member() {
 #[test]
 fn r31_peers_can_be_removed_down_to_the_last() {
     let mut raft = fresh(1, &[1, 2]);
-    raft.remove_node(2);
+    remove_node(&mut raft, 2);
     assert_eq!(members(&raft), [1]);
-    raft.remove_node(1);
+    remove_node(&mut raft, 1);
     assert_eq!(members(&raft), [0; 0]);
 }
 
@@ -39,6 +39,6 @@ fn r33_removal_of_a_peer_commits_what_waited_for_it() {
     let change = Entry { term: 1, index: change_index, ..change };
     assert_eq!(next_ents(&mut raft), [entry(1, 1), change]);
 
-    raft.remove_node(2);
+    remove_node(&mut raft, 2);
     assert_eq!(next_ents(&mut raft), [data_entry(1, 3, "hello")]);
 }

@@ -5,7 +5,7 @@ use crate::eraftpb::Message;
 use crate::tests::harness::*;
 
 fn snapshot_message(term: u64, voters: &[u64]) -> Message {
-    Message { term, snapshot: Some(snapshot(11, 11, voters)), ..msg(MsgSnapshot, 1, 2) }
+    Message { term, snapshot: Some(snapshot(11, 11, voters).into()), ..msg(MsgSnapshot, 1, 2) }
 }
 
 /// R24 TestRestoreSnapshot2C
@@ -23,7 +23,8 @@ fn r24_snapshot_replaces_log_and_members() {
 fn r25_snapshot_of_committed_entries_is_ignored() {
     let mut raft = on_storage(1, &[1, 2], terms(&[1, 1, 1]));
     raft.log.commit_to(3);
-    let message = Message { snapshot: Some(snapshot(1, 1, &[1, 2])), ..msg(MsgSnapshot, 2, 1) };
+    let message =
+        Message { snapshot: Some(snapshot(1, 1, &[1, 2]).into()), ..msg(MsgSnapshot, 2, 1) };
     raft.handle_snapshot(message).unwrap();
     assert_eq!((raft.log.committed(), raft.log.last_index()), (3, 3));
 }
@@ -37,13 +38,14 @@ fn r26_leader_passes_on_the_snapshot_that_it_has_not_persisted_yet() {
     sent(&mut raft);
     // Peer 2 needs entry 10, which is folded into the snapshot.
     raft.prs.get_mut(2).unwrap().next = 10;
+    raft.prs.get_mut(2).unwrap().recent_active = true;
     send_append(&mut raft, 2);
     let mut proposal = propose(1, "some data");
     proposal.from = 2;
     raft.step(proposal).unwrap();
     let sent = sent(&mut raft);
     assert_eq!(kinds(&sent), [MsgSnapshot]);
-    assert_eq!(sent[0].snapshot, Some(snapshot(11, 11, &[1, 2])));
+    assert_eq!(sent[0].snapshot, Some(snapshot(11, 11, &[1, 2]).into()));
 }
 
 /// R27 TestRestoreFromSnapMsg2C

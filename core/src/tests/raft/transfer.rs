@@ -98,7 +98,7 @@ fn r39_transfer_to_a_stranger_changes_nothing() {
 #[test]
 fn r40_transfer_to_a_removed_peer_changes_nothing() {
     let mut net = led_network();
-    net[1].remove_node(3);
+    remove_node(&mut net[1], 3);
     net.send([transfer(3, 1)]);
     assert_led(&net, Leader, 1);
     assert_eq!(net[1].transferee, None);
