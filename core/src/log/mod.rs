@@ -14,6 +14,7 @@
 
 mod unstable;
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 pub use self::unstable::Persisted;
@@ -365,7 +366,7 @@ impl<S: Storage> RaftLog<S> {
     /// Entries up to `id` are on disk, and nothing under way will overwrite them (TinyKV
     /// `Stabled`). Ignored if `id` is not in memory as it was written; returns what is there.
     pub fn stable_to(&mut self, id: EntryId) -> Persisted {
-        self.unstable.stable_to(id)
+        self.unstable.stable_to(id, self.applying)
     }
 
     /// The first index that was not handed out for persistence.
@@ -416,9 +417,9 @@ impl<S: Storage> RaftLog<S> {
     }
 
     /// Hands out what has to be persisted, once.
-    pub(crate) fn offer(&mut self, entries: &mut Vec<Entry>) -> Option<Snapshot> {
+    pub(crate) fn offer(&mut self, entries: &mut Vec<Entry>) -> Option<Box<Snapshot>> {
         entries.extend_from_slice(self.unstable.unoffered());
-        let snapshot = self.unstable.unoffered_snapshot().cloned();
+        let snapshot = self.unstable.unoffered_snapshot().cloned().map(Box::new);
         self.unstable.offer_all();
         snapshot
     }
@@ -443,21 +444,39 @@ impl<S: Storage> RaftLog<S> {
     /// A storage that cannot be read.
     pub fn next_committed_entries(&self) -> Result<Vec<Entry>, StorageError> {
         let mut entries = Vec::new();
-        self.append_next_committed(true, &mut entries)?;
+        if self.has_next_committed(true) {
+            let max_size = self.max_applying_size.saturating_sub(self.applying_size);
+            self.append_slice(self.applying + 1, self.committed + 1, max_size, &mut entries)?;
+        }
         Ok(entries)
     }
 
-    pub(crate) fn append_next_committed(
-        &self,
+    /// Committed entries that were not handed out yet. To be followed by
+    /// [`applying`](Self::applying).
+    ///
+    /// # Errors
+    /// A storage that cannot be read; nothing was taken.
+    pub(crate) fn take_next_committed(
+        &mut self,
         unstable: bool,
         entries: &mut Vec<Entry>,
     ) -> Result<(), StorageError> {
-        if self.has_next_committed(unstable) {
-            let max_size = self.max_applying_size.saturating_sub(self.applying_size);
-            let (low, high) = (self.applying + 1, self.applicable(unstable) + 1);
-            self.append_slice(low, high, max_size, entries)?;
+        if !self.has_next_committed(unstable) {
+            return Ok(());
         }
-        Ok(())
+        let max_size = self.max_applying_size.saturating_sub(self.applying_size);
+        let (low, high) = (self.applying + 1, self.applicable(unstable) + 1);
+        let offset = self.unstable.offset();
+        match self.unstable.take_settled(low, high.min(offset), max_size, entries) {
+            None => self.append_slice(low, high, max_size, entries),
+            Some(next) => {
+                if next == offset && next < high {
+                    entries.extend_from_slice(self.unstable.slice(next, high));
+                    crate::storage::limit_size(entries, max_size);
+                }
+                Ok(())
+            }
+        }
     }
 
     /// These entries were handed out for application. Returns their size.

@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use crate::EntryId;
 use crate::proto::eraftpb::{Entry, Snapshot};
+use crate::storage::count_within;
 
 /// Entries, and at most one incoming snapshot, that still have to be persisted.
 ///
@@ -17,7 +18,14 @@ pub(crate) struct Unstable {
     entries: Vec<Entry>,
     offset: u64,
     offered: u64,
+    /// Entries just before `offset` that are persisted and were not handed out for application yet.
+    /// They will be soon, and then need neither be read back nor copied.
+    settled: Vec<Entry>,
 }
+
+/// More than so many settled entries are left to the storage: a leader cut off from its followers
+/// must not hold its whole log in memory.
+const MAX_SETTLED: usize = 1024;
 
 /// What became of a confirmed write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +61,7 @@ impl Unstable {
             entries: Vec::new(),
             offset,
             offered: offset,
+            settled: Vec::new(),
         }
     }
 
@@ -124,7 +133,7 @@ impl Unstable {
     /// Entries up to `id` are on disk. Ignored if `id` is not here any more: it was replaced by a
     /// newer leader's entry while the disk was busy, and what is on disk at that index will be
     /// overwritten.
-    pub(crate) fn stable_to(&mut self, id: EntryId) -> Persisted {
+    pub(crate) fn stable_to(&mut self, id: EntryId, applying: u64) -> Persisted {
         let Some(position) = self.position(id.index) else {
             let of_snapshot = self.snapshot_id().is_some_and(|own| own.index == id.index);
             return if of_snapshot { Persisted::OfSnapshot } else { Persisted::Missing };
@@ -135,11 +144,49 @@ impl Unstable {
         if own.term != id.term {
             return Persisted::Mismatch(own);
         }
-        self.entries.drain(..=position);
+        self.settle(position + 1, applying);
         self.offset = id.index + 1;
         self.offered = self.offered.max(self.offset);
         self.release_spare_memory();
         Persisted::Known
+    }
+
+    /// Moves the first `count` entries to the settled ones, as far as they were not handed out for
+    /// application.
+    fn settle(&mut self, count: usize, applying: u64) {
+        let continues = |last: &Entry| last.index + 1 == self.offset;
+        if !self.settled.last().is_none_or(continues) {
+            self.settled.clear();
+        }
+        let known = usize::try_from((applying + 1).saturating_sub(self.offset)).unwrap_or(count);
+        let drained = self.entries.drain(..count);
+        if self.settled.len() + count <= MAX_SETTLED {
+            self.settled.extend(drained.skip(known));
+        } else {
+            self.settled.clear();
+        }
+    }
+
+    /// Moves settled entries from `low` up to but without `high` to `entries`, as many as fit in
+    /// `max_size` bytes but at least one. Returns the index after the last, if there is any.
+    pub(crate) fn take_settled(
+        &mut self,
+        low: u64,
+        high: u64,
+        max_size: u64,
+        entries: &mut Vec<Entry>,
+    ) -> Option<u64> {
+        if self.settled.first()?.index != low {
+            self.settled.clear();
+            return None;
+        }
+        let wanted = usize::try_from(high - low).unwrap_or(usize::MAX).min(self.settled.len());
+        let count = count_within(&self.settled[..wanted], max_size);
+        entries.extend(self.settled.drain(..count));
+        if self.settled.is_empty() {
+            self.settled.shrink_to(64);
+        }
+        Some(low + count as u64)
     }
 
     /// A burst must not hold its memory for ever.
@@ -163,6 +210,7 @@ impl Unstable {
         self.offset = EntryId::of_snapshot(&snapshot).index + 1;
         self.offered = self.offset;
         self.entries.clear();
+        self.settled.clear();
         self.snapshot = Some(snapshot);
         self.snapshot_offered = false;
     }
@@ -186,6 +234,7 @@ impl Unstable {
         } else if first <= self.offset {
             self.offset = first;
             self.entries = entries;
+            self.settled.retain(|entry| entry.index < first);
             Rewrite::Replaced(first)
         } else {
             self.entries.truncate(self.position(first).unwrap_or(0));
@@ -231,17 +280,17 @@ mod tests {
         let mut log = unstable(&[1, 1], 5);
         log.offer_all();
         log.truncate_and_append([entry(2, 6)].to_vec());
-        log.stable_to(EntryId::new(1, 6));
+        log.stable_to(EntryId::new(1, 6), 0);
         assert_eq!(log.offset(), 5);
-        log.stable_to(EntryId::new(2, 6));
+        log.stable_to(EntryId::new(2, 6), 0);
         assert_eq!((log.offset(), log.last_index()), (7, 6));
     }
 
     #[test]
     fn persistence_below_or_beyond_what_is_here_is_ignored() {
         let mut log = unstable(&[1, 1], 5);
-        log.stable_to(EntryId::new(1, 4));
-        log.stable_to(EntryId::new(1, 9));
+        log.stable_to(EntryId::new(1, 4), 0);
+        log.stable_to(EntryId::new(1, 9), 0);
         assert_eq!((log.offset(), log.last_index()), (5, 6));
     }
 
@@ -264,8 +313,30 @@ mod tests {
     #[test]
     fn memory_of_a_burst_is_released_once_it_is_persisted() {
         let mut log = unstable(&[1; 10_000], 1);
-        log.stable_to(EntryId::new(1, 10_000));
+        log.stable_to(EntryId::new(1, 10_000), 0);
         assert!(log.entries.capacity() <= 64);
+    }
+
+    #[test]
+    fn settled_entries_are_handed_out_once_and_only_as_they_stand() {
+        let mut log = unstable(&[1, 1, 1, 1], 5);
+        log.stable_to(EntryId::new(1, 7), 5);
+        let mut out = Vec::new();
+        assert_eq!(log.take_settled(6, 7, u64::MAX, &mut out), Some(7));
+        assert_eq!(out, [entry(1, 6)]);
+        // Entry 7 gives way to a newer leader's.
+        log.truncate_and_append([entry(2, 7)].to_vec());
+        assert_eq!(log.take_settled(7, 8, u64::MAX, &mut out), None);
+        log.stable_to(EntryId::new(2, 7), 6);
+        assert_eq!(log.take_settled(7, 8, u64::MAX, &mut out), Some(8));
+        assert_eq!(out, [entry(1, 6), entry(2, 7)]);
+    }
+
+    #[test]
+    fn too_many_settled_entries_are_left_to_the_storage() {
+        let mut log = unstable(&[1; 2000], 1);
+        log.stable_to(EntryId::new(1, 2000), 0);
+        assert_eq!(log.take_settled(1, 3, u64::MAX, &mut Vec::new()), None);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Campaigns and votes (5.2, 5.4.1, thesis 9.6).
 
 use super::transfer::CAMPAIGN_TRANSFER;
-use super::{NONE, Raft, Receipt, Response, StateRole};
+use super::{NONE, Raft, Receipt, StateRole};
 use crate::EntryId;
 use crate::config::SelfAck;
 use crate::error::Result;
@@ -108,7 +108,7 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
             if campaign == Campaign::Transfer {
                 request.context = bytes::Bytes::from_static(CAMPAIGN_TRANSFER);
             }
-            self.send(request);
+            self.send_as_it_is(request);
         }
         if self.settings.self_ack == SelfAck::OnAppend {
             self.conclude_election(ballot)?;
@@ -128,7 +128,7 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
         match self.settings.self_ack {
             SelfAck::OnAppend => self.prs.record_vote(self.id, true),
             SelfAck::OnPersist => {
-                self.after_persist.push(Response::Own(Receipt::Vote { ballot, term }));
+                self.await_disk(Receipt::Vote { ballot, term });
             }
         }
     }
@@ -188,7 +188,7 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
         };
         let (commit, commit_term) = if reject { self.shared_commit() } else { (0, 0) };
         let msg_type = kind.into();
-        self.send(Message {
+        self.promise_as_it_is(Message {
             msg_type,
             to,
             term,

@@ -33,7 +33,6 @@ mod transfer;
 use alloc::vec::Vec;
 
 pub(crate) use self::kinds::{is_local, is_response, is_termless, message_type};
-pub(crate) use self::persist::Receipts;
 pub use self::persist::{Receipt, Response};
 pub use self::replication::Proposal;
 pub(crate) use self::roles::local;
@@ -97,6 +96,7 @@ pub(crate) struct Settings {
     pub(crate) share_commit: bool,
     pub(crate) self_ack: SelfAck,
     pub(crate) eager: bool,
+    pub(crate) async_persist: bool,
 }
 
 impl From<&Config> for Settings {
@@ -119,6 +119,7 @@ impl From<&Config> for Settings {
             share_commit: config.share_commit,
             self_ack: config.self_ack,
             eager: config.appends == Appends::Eager,
+            async_persist: config.async_persist,
         }
     }
 }
@@ -136,7 +137,11 @@ pub struct Raft<S, T = ()> {
     /// Messages that rest on nothing that is not on disk yet. A leader's coalesced appends join
     /// them in `make_appends`.
     pub(crate) msgs: Vec<Message>,
-    /// What must wait until everything up to now is on disk.
+    /// Messages that must wait until everything up to now is on disk, without `async_persist`.
+    pub(crate) late_msgs: Vec<Message>,
+    /// What this peer is to be told then, without `async_persist`.
+    pub(crate) own_receipts: Vec<Receipt>,
+    /// Both of them in order, with `async_persist`.
     pub(crate) after_persist: Vec<Response>,
     pub(crate) read_states: Vec<ReadState>,
     pub(crate) dropped_reads: Vec<DroppedRead>,
@@ -195,6 +200,8 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
             role: StateRole::Follower,
             leader: NONE,
             msgs: Vec::new(),
+            late_msgs: Vec::new(),
+            own_receipts: Vec::new(),
             after_persist: Vec::new(),
             read_states: Vec::new(),
             dropped_reads: Vec::new(),

@@ -5,9 +5,7 @@
 //! `after_persist`, in order, until the [`Ready`](crate::Ready) that they belong to is on disk.
 
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
 
-use super::kinds::message_type;
 use super::{Raft, StateRole};
 use crate::EntryId;
 use crate::config::SelfAck;
@@ -65,35 +63,35 @@ pub enum Receipt {
     },
 }
 
-/// Responses in the order of the `Ready`s that they wait for.
-pub(crate) type Receipts = VecDeque<(u64, Response)>;
-
 impl<S: Storage, T: Tracer> Raft<S, T> {
-    /// Puts a message into the outbox, from this peer and in its term. Answers that are promises
-    /// wait for the disk. Proposals and reads carry no term: they are not bound to one. Those of an
-    /// election bring their own.
+    /// Puts a message into the outbox, from this peer and in its term.
     pub(super) fn send(&mut self, mut message: Message) {
-        use MessageType::{
-            MsgAppendResponse, MsgPropose, MsgReadIndex, MsgRequestPreVote,
-            MsgRequestPreVoteResponse, MsgRequestVote, MsgRequestVoteResponse,
-        };
+        message.term = self.term;
+        self.send_as_it_is(message);
+    }
+
+    /// Puts a message into the outbox, with the term that it brings. Proposals and reads bring
+    /// none: they are not bound to one.
+    pub(super) fn send_as_it_is(&mut self, mut message: Message) {
         if message.from == super::NONE {
             message.from = self.id;
         }
-        let kind = message_type(&message).unwrap_or_default();
-        match kind {
-            MsgPropose | MsgReadIndex => {}
-            MsgRequestVote
-            | MsgRequestPreVote
-            | MsgRequestVoteResponse
-            | MsgRequestPreVoteResponse => debug_assert_ne!(message.term, 0, "{kind:?}"),
-            _ => message.term = self.term,
-        }
-        match kind {
-            MsgAppendResponse | MsgRequestVoteResponse | MsgRequestPreVoteResponse => {
-                self.after_persist.push(Response::Send(message));
-            }
-            _ => self.msgs.push(message),
+        self.msgs.push(message);
+    }
+
+    /// Sends an answer in the peer's term once everything up to now is on disk.
+    pub(super) fn promise(&mut self, mut message: Message) {
+        message.term = self.term;
+        self.promise_as_it_is(message);
+    }
+
+    /// Sends an answer that brings its own term once everything up to now is on disk.
+    pub(super) fn promise_as_it_is(&mut self, mut message: Message) {
+        message.from = self.id;
+        if self.settings.async_persist {
+            self.after_persist.push(Response::Send(message));
+        } else {
+            self.late_msgs.push(message);
         }
     }
 
@@ -106,24 +104,34 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
             self.maybe_commit();
             return;
         }
-        let receipt = Receipt::Append { term: self.term, index };
         // Of several appends in a row the last one says it all.
-        if !self.settings.eager
-            && matches!(self.after_persist.last(), Some(Response::Own(Receipt::Append { .. })))
-        {
-            self.after_persist.pop();
+        if !self.settings.eager {
+            match (self.own_receipts.last_mut(), self.after_persist.last_mut()) {
+                (Some(Receipt::Append { term, index: last }), _)
+                | (_, Some(Response::Own(Receipt::Append { term, index: last }))) => {
+                    (*term, *last) = (self.term, index);
+                    return;
+                }
+                _ => {}
+            }
         }
-        self.after_persist.push(Response::Own(receipt));
+        self.await_disk(Receipt::Append { term: self.term, index });
     }
 
-    /// What must be reported once everything up to now is on disk, if anything must.
-    pub(crate) fn storage_receipt(&self, snapshot: Option<&Snapshot>) -> Result<Option<Receipt>> {
-        // Also when nothing new is written: an earlier report may be void because of a new term,
-        // and the last one of a term must stand for all before it.
-        let last = if self.log.has_unstable() { Some(self.log.last_id()?) } else { None };
-        let needed = last.is_some() || snapshot.is_some();
-        let snapshot = snapshot.cloned().map(Box::new);
-        Ok(needed.then_some(Receipt::Stored { term: self.term, last, snapshot }))
+    /// This peer is to be told `receipt` once everything up to now is on disk.
+    pub(super) fn await_disk(&mut self, receipt: Receipt) {
+        if self.settings.async_persist {
+            self.after_persist.push(Response::Own(receipt));
+        } else {
+            self.own_receipts.push(receipt);
+        }
+    }
+
+    /// The last entry, if any is in memory only. It is to be reported once everything up to now is
+    /// on disk, also when nothing new is written: an earlier report may be void because of a new
+    /// term, and the last one of a term must stand for all before it.
+    pub(crate) fn unstable_last(&self) -> Result<Option<EntryId>> {
+        if self.log.has_unstable() { Ok(Some(self.log.last_id()?)) } else { Ok(None) }
     }
 
     /// Takes note of a receipt.
@@ -193,11 +201,6 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
         Ok(())
     }
 
-    /// Takes out everything that may be sent or told once the disk is up to date.
-    pub(crate) fn take_after_persist(&mut self) -> impl Iterator<Item = Response> + '_ {
-        self.after_persist.drain(..)
-    }
-
     /// Empties the outbox (TinyKV's test helper `readMessages`), as if everything were on disk.
     ///
     /// # Errors
@@ -206,13 +209,7 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
     pub(crate) fn take_messages(&mut self) -> Result<alloc::vec::Vec<Message>> {
         self.make_appends()?;
         let mut messages = core::mem::take(&mut self.msgs);
-        self.after_persist.retain(|response| match response {
-            Response::Send(message) => {
-                messages.push(message.clone());
-                false
-            }
-            Response::Own(_) => true,
-        });
+        messages.append(&mut self.late_msgs);
         Ok(messages)
     }
 }

@@ -23,18 +23,18 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
         self.step(Message { msg_type, entries, ..Message::default() })
     }
 
-    pub(super) fn handle_read_index(&mut self, request: Message) -> Result<Outcome> {
+    pub(super) fn handle_read_index(&mut self, request: &mut Message) -> Result<Outcome> {
         if request.entries.len() != 1 {
             return Err(Malformed::ReadEntries(request.entries.len()).into());
         }
         if self.role == StateRole::Leader {
-            return self.read_as_leader(request);
+            return self.read_as_leader(core::mem::take(request));
         }
         // A peer that forwards to the one it came from would do so for ever.
         let leader = Some(self.leader).filter(|&leader| leader != NONE && leader != request.from);
         match leader.filter(|_| self.role == StateRole::Follower) {
             Some(leader) => {
-                self.send(Message { to: leader, ..request });
+                self.send_as_it_is(Message { to: leader, ..core::mem::take(request) });
                 Ok(Outcome::Handled)
             }
             None if request.from != NONE && request.from != self.id => {
@@ -154,7 +154,7 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
     }
 
     /// A follower's read is confirmed.
-    pub(super) fn handle_read_index_response(&mut self, mut message: Message) -> Outcome {
+    pub(super) fn handle_read_index_response(&mut self, message: &mut Message) -> Outcome {
         if message.entries.len() != 1 {
             let count = message.entries.len();
             return self.ignore(message.from, Ignored::ReadWithoutContext(count));

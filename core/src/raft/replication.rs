@@ -77,7 +77,7 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
     fn forward_proposal(&mut self, entries: Vec<Entry>) -> Proposal {
         let leader = self.leader;
         let msg_type = MessageType::MsgPropose.into();
-        self.send(Message { msg_type, to: leader, entries, ..Message::default() });
+        self.send_as_it_is(Message { msg_type, to: leader, entries, ..Message::default() });
         Proposal::Forwarded { leader }
     }
 
@@ -191,8 +191,8 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
     }
 
     /// A follower's side of AppendEntries.
-    pub(crate) fn handle_append(&mut self, message: Message) -> Result<Outcome> {
-        check_entries(&message)?;
+    pub(crate) fn handle_append(&mut self, message: &mut Message) -> Result<Outcome> {
+        check_entries(message)?;
         if self.requested_snapshot > 0 {
             return self.send_snapshot_request();
         }
@@ -203,8 +203,8 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
             self.acknowledge_append(from, committed);
             return Ok(self.ignore(from, Ignored::StaleAppend { previous, committed }));
         }
-        let appended =
-            self.log.maybe_append(previous, message.commit, message.entries, &self.rules)?;
+        let entries = core::mem::take(&mut message.entries);
+        let appended = self.log.maybe_append(previous, message.commit, entries, &self.rules)?;
         let Some(appended) = appended else {
             return self.reject_append(from, previous);
         };
@@ -217,7 +217,7 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
     fn acknowledge_append(&mut self, to: u64, index: u64) {
         let commit = if self.settings.share_commit { self.log.committed() } else { 0 };
         let msg_type = MessageType::MsgAppendResponse.into();
-        self.send(Message { msg_type, to, index, commit, ..Message::default() });
+        self.promise(Message { msg_type, to, index, commit, ..Message::default() });
     }
 
     fn trace_append(&mut self, from: u64, appended: &Appended) {
@@ -244,7 +244,7 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
         let own_term = self.log.known_term(previous.index)?;
         self.trace(|_| Event::AppendRefused { from, previous, own_term: own_term.unwrap_or(0) });
         let hint = self.log.find_conflict_by_term(previous.index, previous.term);
-        self.send(Message {
+        self.promise(Message {
             msg_type: MessageType::MsgAppendResponse.into(),
             to: from,
             index: previous.index,
@@ -261,15 +261,6 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
         if !message.reject && message.index > last {
             return Err(Malformed::AckBeyondLog { index: message.index, last }.into());
         }
-        if let Some(progress) = self.prs.get_mut(from) {
-            progress.recent_active = true;
-            if message.reject && message.request_snapshot > 0 {
-                progress.request_snapshot(message.request_snapshot);
-                self.owe_append(from);
-                self.flush()?;
-                return Ok(Outcome::Handled);
-            }
-        }
         if message.reject {
             return self.handle_rejection(message);
         }
@@ -278,6 +269,16 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
 
     fn handle_rejection(&mut self, message: &Message) -> Result<Outcome> {
         let (from, rejected) = (message.from, message.index);
+        let Some(progress) = self.prs.get_mut(from) else {
+            return Ok(self.ignore(from, Ignored::NotMember(from)));
+        };
+        progress.recent_active = true;
+        if message.request_snapshot > 0 {
+            progress.request_snapshot(message.request_snapshot);
+            self.owe_append(from);
+            self.flush()?;
+            return Ok(Outcome::Handled);
+        }
         let hint = EntryId::new(message.log_term, message.reject_hint);
         self.trace(|_| Event::AppendRejected { from, index: rejected, hint });
         let probe = self.rejection_hint(hint);
@@ -312,7 +313,6 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
 
     /// `from` holds the log up to `index`; it may be this leader itself, once that is on disk.
     pub(super) fn acknowledged(&mut self, from: u64, index: u64) -> Result<Outcome> {
-        let first = self.log.first_index()?;
         let Some(progress) = self.prs.get_mut(from) else {
             return Ok(self.ignore(from, Ignored::NotMember(from)));
         };
@@ -322,18 +322,14 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
             let matched = progress.matched;
             return Ok(self.ignore(from, Ignored::StaleAcknowledgement { index, matched }));
         }
-        let resumes = progress.state == ProgressState::Snapshot && progress.matched + 1 >= first;
-        if resumes {
-            self.trace_progress(from, |to, progress| Event::SnapshotNoLongerNeeded {
-                to,
-                progress,
-            });
-        }
-        if let Some(progress) = self.prs.get_mut(from) {
-            progress.on_acknowledged(index, first);
+        if progress.state == ProgressState::Snapshot {
+            self.acknowledged_in_snapshot(from)?;
+        } else {
+            progress.on_acknowledged(index);
         }
         self.trace(|_| Event::Acknowledged { from, index });
-        if self.maybe_commit() {
+        // What is committed already commits nothing.
+        if index > self.log.committed() && self.maybe_commit() {
             self.flush()?;
         } else if from != self.id {
             self.send_commit(from)?;
@@ -345,12 +341,31 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
         Ok(Outcome::Handled)
     }
 
+    /// A follower that was sent a snapshot acknowledged something. Any snapshot will do that lets
+    /// replication go on, whoever sent it.
+    fn acknowledged_in_snapshot(&mut self, from: u64) -> Result<()> {
+        let first = self.log.first_index()?;
+        if self.prs.get(from).is_some_and(|progress| progress.matched + 1 >= first) {
+            self.trace_progress(from, |to, progress| Event::SnapshotNoLongerNeeded {
+                to,
+                progress,
+            });
+            if let Some(progress) = self.prs.get_mut(from) {
+                progress.become_probe();
+                progress.become_replicate();
+            }
+        }
+        Ok(())
+    }
+
     /// The follower may not know the latest commit index. A heartbeat would tell it; this is
     /// sooner.
     fn send_commit(&mut self, to: u64) -> Result<()> {
+        if !self.settings.eager || !self.settings.broadcast_commit {
+            return Ok(());
+        }
         let committed = self.log.committed();
-        let bump = self.prs.get(to).is_some_and(|progress| progress.can_bump_commit(committed));
-        if self.settings.eager && bump && self.settings.broadcast_commit {
+        if self.prs.get(to).is_some_and(|progress| progress.can_bump_commit(committed)) {
             self.send_append(to, true)?;
         }
         Ok(())
@@ -399,7 +414,7 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
 
     /// A follower's side of a heartbeat. The commit index is cut to the log: a heartbeat proves
     /// nothing about it.
-    pub(crate) fn handle_heartbeat(&mut self, message: Message) -> Result<Outcome> {
+    pub(crate) fn handle_heartbeat(&mut self, message: &mut Message) -> Result<Outcome> {
         let from = self.log.committed();
         self.log.commit_to(message.commit);
         let committed = self.log.committed();
@@ -413,7 +428,7 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
             msg_type: MessageType::MsgHeartbeatResponse.into(),
             to: message.from,
             commit: if self.settings.share_commit { committed } else { 0 },
-            context: message.context,
+            context: core::mem::take(&mut message.context),
             ..Message::default()
         });
         Ok(Outcome::Handled)
@@ -423,12 +438,13 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
     /// owed. It may be empty, to find out whether earlier ones were lost.
     pub(super) fn handle_heartbeat_response(&mut self, message: &Message) -> Result<Outcome> {
         let (from, last) = (message.from, self.log.last_index());
-        if let Some(progress) = self.prs.get_mut(from) {
-            progress.recent_active = true;
-            progress.paused = false;
-            let unsure = progress.state == ProgressState::Probe;
-            progress.append_due |= unsure || progress.matched < last;
-        }
+        let Some(progress) = self.prs.get_mut(from) else {
+            return Ok(self.ignore(from, Ignored::NotMember(from)));
+        };
+        progress.recent_active = true;
+        progress.paused = false;
+        let unsure = progress.state == ProgressState::Probe;
+        progress.append_due |= unsure || progress.matched < last;
         self.flush()?;
         self.count_read_acknowledgement(message);
         Ok(Outcome::Handled)

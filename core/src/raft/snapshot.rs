@@ -94,15 +94,15 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
     }
 
     /// A follower's side of InstallSnapshot.
-    pub(crate) fn handle_snapshot(&mut self, message: Message) -> Result<Outcome> {
-        let snapshot = *message.snapshot.ok_or(Malformed::NoSnapshotMetadata)?;
+    pub(crate) fn handle_snapshot(&mut self, message: &mut Message) -> Result<Outcome> {
+        let snapshot = *message.snapshot.take().ok_or(Malformed::NoSnapshotMetadata)?;
         let ignored = self.restore(snapshot)?;
         let msg_type = MessageType::MsgAppendResponse.into();
         let index = match ignored {
             None => self.log.last_index(),
             Some(_) => self.log.committed(),
         };
-        self.send(Message { msg_type, to: message.from, index, ..Message::default() });
+        self.promise(Message { msg_type, to: message.from, index, ..Message::default() });
         Ok(match ignored {
             None => Outcome::Handled,
             Some(reason) => self.ignore(message.from, reason),
@@ -191,7 +191,7 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
 
     pub(super) fn send_snapshot_request(&mut self) -> Result<Outcome> {
         let last = self.log.last_id()?;
-        self.send(Message {
+        self.promise(Message {
             msg_type: MessageType::MsgAppendResponse.into(),
             to: self.leader,
             index: self.log.committed(),

@@ -21,21 +21,33 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
     /// [`Error::ReadDropped`](crate::Error::ReadDropped) for a read,
     /// [`Error::Malformed`](crate::Error::Malformed) for a message no correct peer sends, and
     /// storage errors. The state stays sound in every case.
-    pub fn step(&mut self, message: Message) -> Result<Outcome> {
+    pub fn step(&mut self, mut message: Message) -> Result<Outcome> {
         let kind = message_type(&message)?;
+        self.step_kind(kind, &mut message)
+    }
+
+    /// [`step`](Self::step) of a message whose type is known. It is used up; only to move it about
+    /// would cost more than most messages cost to handle.
+    pub(crate) fn step_kind(
+        &mut self,
+        kind: MessageType,
+        message: &mut Message,
+    ) -> Result<Outcome> {
         if message.term != NONE && !is_termless(kind) {
             if message.term > EntryId::LIMIT {
                 return Err(Malformed::TermRange(message.term).into());
             }
-            if let Some(outcome) = self.settle_term(kind, &message)? {
+            if let Some(outcome) = self.settle_term(kind, message)? {
                 return Ok(outcome);
             }
         }
         match kind {
             MessageType::MsgHup => self.handle_hup(),
-            MessageType::MsgRequestVote => self.handle_vote_request(Ballot::Vote, &message),
-            MessageType::MsgRequestPreVote => self.handle_vote_request(Ballot::PreVote, &message),
-            MessageType::MsgPropose => self.propose(message.entries).map(|_| Outcome::Handled),
+            MessageType::MsgRequestVote => self.handle_vote_request(Ballot::Vote, message),
+            MessageType::MsgRequestPreVote => self.handle_vote_request(Ballot::PreVote, message),
+            MessageType::MsgPropose => {
+                self.propose(core::mem::take(&mut message.entries)).map(|_| Outcome::Handled)
+            }
             MessageType::MsgReadIndex => self.handle_read_index(message),
             _ => match self.role {
                 StateRole::Follower => self.step_follower(kind, message),
@@ -106,7 +118,7 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
         match kind {
             MessageType::MsgHeartbeat | MessageType::MsgAppend if knows_better => {
                 let msg_type = MessageType::MsgAppendResponse.into();
-                self.send(Message { msg_type, to: from, ..Message::default() });
+                self.promise(Message { msg_type, to: from, ..Message::default() });
             }
             MessageType::MsgRequestPreVote => {
                 let facts = self.vote_facts(Ballot::PreVote, message)?;
@@ -118,7 +130,7 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
         Ok(self.reject(Rejected::LowerTerm { kind, from, theirs, own }))
     }
 
-    fn step_follower(&mut self, kind: MessageType, message: Message) -> Result<Outcome> {
+    fn step_follower(&mut self, kind: MessageType, message: &mut Message) -> Result<Outcome> {
         match kind {
             MessageType::MsgAppend => {
                 self.hear_from_leader(message.from);
@@ -132,14 +144,14 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
                 self.hear_from_leader(message.from);
                 self.handle_snapshot(message)
             }
-            MessageType::MsgTransferLeader => Ok(self.forward_transfer(&message)),
+            MessageType::MsgTransferLeader => Ok(self.forward_transfer(message)),
             MessageType::MsgTimeoutNow => self.handle_timeout_now(message.from),
             MessageType::MsgReadIndexResp => Ok(self.handle_read_index_response(message)),
             _ => Ok(self.not_for_role(kind, message.from)),
         }
     }
 
-    fn step_candidate(&mut self, kind: MessageType, message: Message) -> Result<Outcome> {
+    fn step_candidate(&mut self, kind: MessageType, message: &mut Message) -> Result<Outcome> {
         match kind {
             kind if is_from_leader(kind) => {
                 // Somebody else won this term (5.2).
@@ -147,16 +159,16 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
                 self.step_follower(kind, message)
             }
             MessageType::MsgRequestVoteResponse if self.role == StateRole::Candidate => {
-                self.handle_vote_response(Ballot::Vote, &message)
+                self.handle_vote_response(Ballot::Vote, message)
             }
             MessageType::MsgRequestPreVoteResponse if self.role == StateRole::PreCandidate => {
-                self.handle_vote_response(Ballot::PreVote, &message)
+                self.handle_vote_response(Ballot::PreVote, message)
             }
             _ => Ok(self.not_for_role(kind, message.from)),
         }
     }
 
-    fn step_leader(&mut self, kind: MessageType, message: Message) -> Result<Outcome> {
+    fn step_leader(&mut self, kind: MessageType, message: &mut Message) -> Result<Outcome> {
         match kind {
             MessageType::MsgBeat => {
                 self.beat();
@@ -166,15 +178,8 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
                 self.check_quorum();
                 Ok(Outcome::Handled)
             }
-            MessageType::MsgAppendResponse
-            | MessageType::MsgHeartbeatResponse
-            | MessageType::MsgTransferLeader
-                if !self.prs.contains(message.from) =>
-            {
-                Ok(self.ignore(message.from, Ignored::NotMember(message.from)))
-            }
-            MessageType::MsgAppendResponse => self.handle_append_response(&message),
-            MessageType::MsgHeartbeatResponse => self.handle_heartbeat_response(&message),
+            MessageType::MsgAppendResponse => self.handle_append_response(message),
+            MessageType::MsgHeartbeatResponse => self.handle_heartbeat_response(message),
             MessageType::MsgTransferLeader => self.handle_transfer_leader(message.from),
             _ => Ok(self.not_for_role(kind, message.from)),
         }

@@ -59,8 +59,11 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
 
     /// The successor acknowledged something: is its log complete now?
     pub(super) fn continue_transfer(&mut self, from: u64) {
+        if self.transferee != Some(from) {
+            return;
+        }
         let matched = self.prs.get(from).map(|progress| progress.matched);
-        if self.transferee == Some(from) && matched == Some(self.log.last_index()) {
+        if matched == Some(self.log.last_index()) {
             self.send_timeout_now(from, true);
         }
     }

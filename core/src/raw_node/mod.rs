@@ -14,7 +14,7 @@ use crate::error::{DropReason, Error, Malformed, Result};
 use crate::outcome::Outcome;
 use crate::proto::eraftpb::{ConfChangeV2, ConfState, Entry, HardState, Message, MessageType};
 use crate::raft::{
-    NONE, Proposal, Raft, Receipt, Receipts, SnapshotStatus, SoftState, StateRole, is_local,
+    NONE, Proposal, Raft, Receipt, Response, SnapshotStatus, SoftState, StateRole, is_local,
     is_response, is_termless, local, message_type,
 };
 use crate::storage::Storage;
@@ -42,13 +42,15 @@ pub struct RawNode<S, T = ()> {
     pub(crate) offered_soft_state: SoftState,
     pub(crate) offered_hard_state: HardState,
     async_persist: bool,
-    /// What waits for `Ready`s to be on disk.
-    receipts: Receipts,
+    /// What this peer is to be told when `Ready`s are advanced, in their order.
+    receipts: VecDeque<(u64, Receipt)>,
+    /// What waits for `Ready`s to be on disk, with `async_persist`.
+    responses: VecDeque<(u64, Response)>,
     /// What waits for the state machine, with `async_persist`.
     applying: VecDeque<Receipt>,
     last_number: u64,
     /// The memory of an advanced `Ready`, for the next one.
-    spare: Ready,
+    spare: ready::Spare,
 }
 
 /// A view of a peer for tools and tests.
@@ -100,10 +102,11 @@ impl<S: Storage, T: Tracer> RawNode<S, T> {
             offered_hard_state: raft.hard_state(),
             raft,
             async_persist: config.async_persist,
-            receipts: Receipts::new(),
+            receipts: VecDeque::new(),
+            responses: VecDeque::new(),
             applying: VecDeque::new(),
             last_number: 0,
-            spare: Ready::default(),
+            spare: ready::Spare::default(),
         })
     }
 
@@ -217,7 +220,7 @@ impl<S: Storage, T: Tracer> RawNode<S, T> {
     /// # Errors
     /// A message that is not for this peer or that no correct peer sends is refused by name and
     /// changes nothing. Otherwise see [`Raft::step`].
-    pub fn step(&mut self, message: Message) -> Result<Outcome> {
+    pub fn step(&mut self, mut message: Message) -> Result<Outcome> {
         let kind = message_type(&message)?;
         if is_local(kind) {
             return Err(Error::StepLocalMsg(kind));
@@ -238,7 +241,7 @@ impl<S: Storage, T: Tracer> RawNode<S, T> {
         if is_response(kind) && !self.raft.prs.contains(from) {
             return Err(Error::StepPeerNotFound(from));
         }
-        self.raft.step(message)
+        self.raft.step_kind(kind, &mut message)
     }
 
     /// Hands leadership to `transferee`, now or when it has caught up. Works on any peer that knows

@@ -1,8 +1,10 @@
 //! What a peer asks of its application, and what the application tells it back.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::RawNode;
+use crate::EntryId;
 use crate::error::{Error, Result};
 use crate::outcome::Outcome;
 use crate::proto::eraftpb::{Entry, HardState, Message, Snapshot};
@@ -28,7 +30,7 @@ pub struct Ready {
     pub entries: Vec<Entry>,
     /// A snapshot that replaces log, members and state machine. Persist and apply before
     /// everything else.
-    pub snapshot: Option<Snapshot>,
+    pub snapshot: Option<Box<Snapshot>>,
     /// Entries to apply, in order, each exactly once.
     pub committed_entries: Vec<Entry>,
     /// Messages to send, after the above is on disk. With
@@ -40,15 +42,28 @@ pub struct Ready {
     pub must_sync: bool,
 }
 
-impl Ready {
-    /// Empties the vectors but keeps their memory for the next one.
-    fn cleared(mut self) -> Self {
-        self.read_states.clear();
-        self.dropped_reads.clear();
-        self.entries.clear();
-        self.committed_entries.clear();
-        self.messages.clear();
-        Self { soft_state: None, hard_state: None, snapshot: None, ..self }
+/// The emptied vectors of an advanced [`Ready`].
+#[derive(Clone, Debug, Default)]
+pub(super) struct Spare {
+    entries: Vec<Entry>,
+    committed_entries: Vec<Entry>,
+    messages: Vec<Message>,
+}
+
+impl Spare {
+    /// Keeps the vectors of `ready`, unless a burst made them large.
+    fn keep(&mut self, ready: &mut Ready) {
+        keep(&mut self.entries, &mut ready.entries);
+        keep(&mut self.committed_entries, &mut ready.committed_entries);
+        keep(&mut self.messages, &mut ready.messages);
+    }
+}
+
+fn keep<M>(spare: &mut Vec<M>, used: &mut Vec<M>) {
+    const MAX_KEPT: usize = 256;
+    used.clear();
+    if used.capacity() > spare.capacity() && used.capacity() <= MAX_KEPT {
+        core::mem::swap(spare, used);
     }
 }
 
@@ -57,6 +72,8 @@ impl<S: Storage, T: Tracer> RawNode<S, T> {
     pub fn has_ready(&self) -> bool {
         let raft = &self.raft;
         !raft.msgs.is_empty()
+            || !raft.late_msgs.is_empty()
+            || !raft.own_receipts.is_empty()
             || !raft.after_persist.is_empty()
             || raft.log.has_unoffered()
             || raft.log.has_next_committed(!self.async_persist)
@@ -76,33 +93,40 @@ impl<S: Storage, T: Tracer> RawNode<S, T> {
     /// A storage that cannot be read; nothing is lost, call again when it can.
     pub fn ready(&mut self) -> Result<Ready> {
         self.raft.make_appends()?;
+        let stored = self.raft.unstable_last()?;
+        let mut committed = core::mem::take(&mut self.spare.committed_entries);
         let unstable = !self.async_persist;
-        let mut ready = core::mem::take(&mut self.spare);
-        let read = self.raft.log.append_next_committed(unstable, &mut ready.committed_entries);
-        if let Err(error) = read {
-            self.spare = ready.cleared();
+        if let Err(error) = self.raft.log.take_next_committed(unstable, &mut committed) {
+            self.spare.committed_entries = committed;
             return Err(error.into());
         }
-        ready.snapshot = self.raft.log.offer(&mut ready.entries);
-        core::mem::swap(&mut ready.messages, &mut self.raft.msgs);
-        core::mem::swap(&mut ready.read_states, &mut self.raft.read_states);
-        core::mem::swap(&mut ready.dropped_reads, &mut self.raft.dropped_reads);
-        ready.hard_state = self.changed_hard_state();
-        ready.soft_state = self.changed_soft_state();
-        let needs_sync = |state: HardState| {
-            let before = self.offered_hard_state;
-            (state.term, state.vote) != (before.term, before.vote)
-        };
-        ready.must_sync = !ready.entries.is_empty()
-            || ready.snapshot.is_some()
-            || ready.hard_state.is_some_and(needs_sync);
-        self.last_number += 1;
-        ready.number = self.last_number;
-        self.expect_receipts(&mut ready)?;
-        if let Some(state) = ready.hard_state {
+        let mut entries = core::mem::take(&mut self.spare.entries);
+        let snapshot = self.raft.log.offer(&mut entries);
+        let empty = core::mem::take(&mut self.spare.messages);
+        let mut messages = core::mem::replace(&mut self.raft.msgs, empty);
+        messages.append(&mut self.raft.late_msgs);
+        let hard_state = self.changed_hard_state();
+        let before = self.offered_hard_state;
+        let term_or_vote = |now: HardState| (now.term, now.vote) != (before.term, before.vote);
+        if let Some(state) = hard_state {
             self.offered_hard_state = state;
         }
-        Ok(ready)
+        self.last_number += 1;
+        self.expect_receipts(stored, snapshot.as_deref(), &committed);
+        Ok(Ready {
+            number: self.last_number,
+            soft_state: self.changed_soft_state(),
+            hard_state,
+            read_states: core::mem::take(&mut self.raft.read_states),
+            dropped_reads: core::mem::take(&mut self.raft.dropped_reads),
+            must_sync: !entries.is_empty()
+                || snapshot.is_some()
+                || hard_state.is_some_and(term_or_vote),
+            entries,
+            snapshot,
+            committed_entries: committed,
+            messages,
+        })
     }
 
     fn changed_hard_state(&self) -> Option<HardState> {
@@ -117,31 +141,40 @@ impl<S: Storage, T: Tracer> RawNode<S, T> {
         changed.then_some(now)
     }
 
-    /// Notes what is to be told and sent once `ready` is on disk, and once it is applied.
-    fn expect_receipts(&mut self, ready: &mut Ready) -> Result<()> {
-        let number = ready.number;
-        for response in self.raft.take_after_persist() {
-            match response {
-                Response::Send(message) if !self.async_persist => ready.messages.push(message),
-                response => self.receipts.push_back((number, response)),
+    /// Notes what is to be told and sent once the `Ready` is on disk, and once it is applied.
+    /// `stored` is the last entry that is in memory only.
+    fn expect_receipts(
+        &mut self,
+        stored: Option<EntryId>,
+        snapshot: Option<&Snapshot>,
+        committed: &[Entry],
+    ) {
+        let number = self.last_number;
+        let own = self.raft.own_receipts.drain(..);
+        self.receipts.extend(own.map(|receipt| (number, receipt)));
+        let late = self.raft.after_persist.drain(..);
+        self.responses.extend(late.map(|response| (number, response)));
+        if stored.is_some() || snapshot.is_some() {
+            let snapshot = snapshot.cloned().map(Box::new);
+            let receipt = Receipt::Stored { term: self.raft.term, last: stored, snapshot };
+            if self.async_persist {
+                self.responses.push_back((number, Response::Own(receipt)));
+            } else {
+                self.receipts.push_back((number, receipt));
             }
         }
-        if let Some(receipt) = self.raft.storage_receipt(ready.snapshot.as_ref())? {
-            self.receipts.push_back((number, Response::Own(receipt)));
-        }
-        let size = self.raft.log.applying(&ready.committed_entries, !self.async_persist);
-        if let Some(last) = ready.committed_entries.last() {
+        let size = self.raft.log.applying(committed, !self.async_persist);
+        if let Some(last) = committed.last() {
             let limited = self.raft.settings.max_uncommitted_size > 0;
-            let payloads = ready.committed_entries.iter().map(|entry| entry.data.len() as u64);
+            let payloads = committed.iter().map(|entry| entry.data.len() as u64);
             let payload = if limited { payloads.sum() } else { 0 };
             let receipt = Receipt::Applied { index: last.index, size, payload };
             if self.async_persist {
                 self.applying.push_back(receipt);
             } else {
-                self.receipts.push_back((number, Response::Own(receipt)));
+                self.receipts.push_back((number, receipt));
             }
         }
-        Ok(())
     }
 
     /// `ready`, and every one before it, is persisted, sent and applied. A `Ready` may be advanced
@@ -150,25 +183,22 @@ impl<S: Storage, T: Tracer> RawNode<S, T> {
     /// # Errors
     /// A storage that cannot be read when what is persisted makes this peer a leader; the rest is
     /// noted all the same. [`Error::WrongMode`] with `async_persist`.
-    pub fn advance(&mut self, ready: Ready) -> Result<()> {
+    pub fn advance(&mut self, mut ready: Ready) -> Result<()> {
         if self.async_persist {
             return Err(Error::WrongMode("advance"));
         }
         let number = ready.number;
-        self.spare = ready.cleared();
+        self.spare.keep(&mut ready);
         let mut result = Ok(());
-        while let Some(response) = self.next_response(number) {
-            if let Response::Own(receipt) = response {
-                result = result.and(self.raft.receive(receipt).map(drop));
-            }
+        while let Some((_, receipt)) = self.receipts.pop_front_if(|(at, _)| *at <= number) {
+            result = result.and(self.raft.receive(receipt).map(drop));
         }
         result
     }
 
     fn next_response(&mut self, number: u64) -> Option<Response> {
-        self.receipts
-            .pop_front_if(|(waits_for, _)| *waits_for <= number)
-            .map(|(_, response)| response)
+        let due = self.responses.pop_front_if(|(waits_for, _)| *waits_for <= number);
+        due.map(|(_, response)| response)
     }
 
     /// With [`Config::async_persist`](crate::Config::async_persist): every `Ready` up to `number`
@@ -191,7 +221,7 @@ impl<S: Storage, T: Tracer> RawNode<S, T> {
                         // What was already taken out must not be lost with the error.
                         let waiting = messages.into_iter().map(Response::Send);
                         for response in waiting.rev() {
-                            self.receipts.push_front((number, response));
+                            self.responses.push_front((number, response));
                         }
                         return Err(error);
                     }
@@ -227,7 +257,7 @@ impl<S: Storage, T: Tracer> RawNode<S, T> {
     /// message, as etcd's storage threads do.
     pub fn responses(&self, number: u64) -> impl Iterator<Item = &Response> + '_ {
         let of_ready = move |&(waits_for, _): &&(u64, Response)| *waits_for == number;
-        self.receipts.iter().filter(of_ready).map(|(_, response)| response)
+        self.responses.iter().filter(of_ready).map(|(_, response)| response)
     }
 
     /// Takes out what waits for `Ready` `number` and all before it. Then

@@ -133,17 +133,34 @@ impl MemStorage {
     /// # Errors
     /// [`StorageError::Gap`] if they do not connect to the log; nothing changes.
     pub fn append(&mut self, entries: &[Entry]) -> Result<(), StorageError> {
+        let skip = self.make_room(entries)?;
+        self.entries.extend_from_slice(&entries[skip..]);
+        Ok(())
+    }
+
+    /// [`append`](Self::append) without copying: `entries` is empty afterwards and keeps its
+    /// memory.
+    ///
+    /// # Errors
+    /// As [`append`](Self::append); then `entries` is as before.
+    pub fn append_from(&mut self, entries: &mut Vec<Entry>) -> Result<(), StorageError> {
+        let skip = self.make_room(entries)?;
+        self.entries.extend(entries.drain(..).skip(skip));
+        Ok(())
+    }
+
+    /// Drops what `entries` replace. Returns how many of them are folded into a snapshot already.
+    fn make_room(&mut self, entries: &[Entry]) -> Result<usize, StorageError> {
         let skip = entries.partition_point(|entry| entry.index < self.first());
         let Some(first_new) = entries.get(skip).map(|entry| entry.index) else {
-            return Ok(());
+            return Ok(entries.len());
         };
         if first_new > self.last() + 1 {
             return Err(StorageError::Gap { last: self.last(), first: first_new });
         }
         let keep = self.position(first_new).unwrap_or(self.entries.len());
         self.entries.truncate(keep);
-        self.entries.extend_from_slice(&entries[skip..]);
-        Ok(())
+        Ok(skip)
     }
 }
 

@@ -405,7 +405,7 @@ pub(crate) fn node(id: u64, peers: &[u64]) -> TestNode {
 pub(crate) fn persist(node: &mut TestNode, ready: &Ready) {
     let storage = node.store_mut();
     if let Some(snapshot) = ready.snapshot.clone() {
-        storage.apply_snapshot(snapshot).unwrap();
+        storage.apply_snapshot(*snapshot).unwrap();
     }
     storage.append(&ready.entries).unwrap();
     if let Some(state) = ready.hard_state {

@@ -12,7 +12,7 @@ fn h1_heartbeat_raises_the_commit_index_and_never_lowers_it() {
         let mut raft = on_storage(1, &[1, 2], terms(&[1, 2, 3]));
         raft.become_follower(2, 2);
         raft.log.commit_to(2);
-        raft.handle_heartbeat(Message { term: 2, commit, ..msg(MsgHeartbeat, 2, 1) }).unwrap();
+        raft.handle_heartbeat(&mut Message { term: 2, commit, ..msg(MsgHeartbeat, 2, 1) }).unwrap();
         assert_eq!(raft.log.committed(), expected, "heartbeat says {commit}");
         assert_eq!(kinds(&sent(&mut raft)), [MsgHeartbeatResponse]);
     }

@@ -207,18 +207,12 @@ impl Progress {
         }
     }
 
-    /// The peer acknowledged an append or a snapshot up to `index`; `first` is the first entry the
-    /// leader still has.
-    pub(crate) fn on_acknowledged(&mut self, index: u64, first: u64) {
+    /// The peer acknowledged an append up to `index`.
+    pub(crate) fn on_acknowledged(&mut self, index: u64) {
         match self.state {
             // Any answer to a probe settles where the logs agree, even one that repeats what was
             // known.
             ProgressState::Probe => self.become_replicate(),
-            // Any snapshot will do that lets replication go on, whoever sent it.
-            ProgressState::Snapshot if self.matched + 1 >= first => {
-                self.become_probe();
-                self.become_replicate();
-            }
             ProgressState::Snapshot => {}
             ProgressState::Replicate => self.inflights.free_to(index),
         }
@@ -290,7 +284,7 @@ mod tests {
         p.sent_append(6, 0, 0);
         assert_eq!((p.next, p.may_send_entries(), p.wants_append(9, 0)), (7, false, false));
         assert!(p.acknowledge(5));
-        p.on_acknowledged(5, 1);
+        p.on_acknowledged(5);
         assert!(p.wants_append(9, 0));
     }
 

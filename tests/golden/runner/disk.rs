@@ -69,7 +69,7 @@ impl Disk {
     /// Saves what `ready` wants saved. Returns the entries that had to give way.
     pub(super) fn save(&mut self, ready: &Ready) -> Result<Vec<EntryId>, StorageError> {
         if let Some(snapshot) = &ready.snapshot {
-            self.install(snapshot.clone())?;
+            self.install(snapshot.as_ref().clone())?;
         }
         let first = ready.entries.first().map_or(u64::MAX, |entry| entry.index);
         let old = self.log.all_entries().iter().filter(|entry| entry.index >= first);

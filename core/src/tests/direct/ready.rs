@@ -97,7 +97,7 @@ fn direct_ready_carries_an_incoming_snapshot_until_it_is_advanced() {
     node.step(message).unwrap();
     node.step(append(9, 1, 10)).unwrap();
     let ready = node.ready().unwrap();
-    assert_eq!(ready.snapshot, Some(incoming));
+    assert_eq!(ready.snapshot, Some(incoming.into()));
     assert_eq!(ready.entries, [entry(1, 10)]);
     assert_eq!(ready.committed_entries, [], "the snapshot is applied first");
     assert!(ready.must_sync);
@@ -127,7 +127,7 @@ fn direct_advance_keeps_a_snapshot_that_came_meanwhile() {
     node.advance(first).unwrap();
     assert_eq!(node.raft().log().last_index(), 9);
     let second = turn(&mut node);
-    assert_eq!(second.snapshot, Some(snapshot(1, 9, &[1, 2, 3])));
+    assert_eq!(second.snapshot, Some(snapshot(1, 9, &[1, 2, 3]).into()));
     assert_eq!(node.raft().log().pending_snapshot(), None);
     assert_eq!(node.raft().log().applied(), 9);
 }

@@ -192,7 +192,7 @@ fn r15_append_checks_prev_and_clamps_commit() {
         let mut raft = on_storage(1, &[1], terms(&[1, 2]));
         raft.become_follower(2, crate::NONE);
         let (log_term, index) = row.previous;
-        raft.handle_append(Message {
+        raft.handle_append(&mut Message {
             term: row.term,
             log_term,
             index,

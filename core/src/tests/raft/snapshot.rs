@@ -12,7 +12,7 @@ fn snapshot_message(term: u64, voters: &[u64]) -> Message {
 #[test]
 fn r24_snapshot_replaces_log_and_members() {
     let mut raft = fresh(1, &[1, 2]);
-    raft.handle_snapshot(snapshot_message(0, &[1, 2, 3])).unwrap();
+    raft.handle_snapshot(&mut snapshot_message(0, &[1, 2, 3])).unwrap();
     assert_eq!(raft.log.last_index(), 11);
     assert_eq!(raft.log.term(11), Ok(11));
     assert_eq!(members(&raft), [1, 2, 3]);
@@ -25,7 +25,7 @@ fn r25_snapshot_of_committed_entries_is_ignored() {
     raft.log.commit_to(3);
     let message =
         Message { snapshot: Some(snapshot(1, 1, &[1, 2]).into()), ..msg(MsgSnapshot, 2, 1) };
-    raft.handle_snapshot(message).unwrap();
+    raft.handle_snapshot(&mut message.clone()).unwrap();
     assert_eq!((raft.log.committed(), raft.log.last_index()), (3, 3));
 }
 
@@ -33,7 +33,7 @@ fn r25_snapshot_of_committed_entries_is_ignored() {
 #[test]
 fn r26_leader_passes_on_the_snapshot_that_it_has_not_persisted_yet() {
     let mut raft = fresh(1, &[1]);
-    raft.handle_snapshot(snapshot_message(0, &[1, 2])).unwrap();
+    raft.handle_snapshot(&mut snapshot_message(0, &[1, 2])).unwrap();
     lead(&mut raft);
     sent(&mut raft);
     // Peer 2 needs entry 10, which is folded into the snapshot.
