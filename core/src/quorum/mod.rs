@@ -147,9 +147,9 @@ impl JointConfig {
         self.incoming.iter().chain(self.outgoing.iter()).collect()
     }
 
-    /// Whether one voter alone decides everything.
-    pub fn is_singleton(&self) -> bool {
-        self.incoming.len() == 1 && !self.is_joint()
+    /// Whether `id` alone decides everything.
+    pub fn is_only(&self, id: u64) -> bool {
+        self.incoming.as_slice() == [id] && !self.is_joint()
     }
 
     /// The highest index that both halves hold. See [`Majority::committed_index`].

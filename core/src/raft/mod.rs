@@ -151,6 +151,8 @@ pub struct Raft<S, T = ()> {
     pub(crate) randomized_election_timeout: u32,
     /// Ticks since the peer started.
     pub(crate) ticks: u64,
+    /// The peer was in some term before it started.
+    restarted: bool,
     pub(crate) transferee: Option<u64>,
     /// The last membership change in the log; the next must wait until it is applied.
     pub(crate) pending_conf_index: u64,
@@ -210,6 +212,7 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
             election_elapsed: 0,
             randomized_election_timeout: 0,
             ticks: 0,
+            restarted: hard_state.term > 0,
             transferee: None,
             pending_conf_index: 0,
             uncommitted_size: 0,

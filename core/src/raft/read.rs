@@ -75,7 +75,9 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
     /// Answers a read, or first asks a quorum whether this peer still leads.
     fn confirm_read(&mut self, request: Message) {
         let committed = self.log.committed();
-        if self.prs.configuration().voters.is_singleton() || self.has_lease() {
+        // The only voter may be somebody else: then this leader is on its way out.
+        let alone = self.prs.configuration().voters.is_only(self.id);
+        if alone || self.has_lease() {
             self.answer_read(request, committed);
             return;
         }

@@ -128,7 +128,9 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
         let next = confchange::restore(&self.prs, &conf_state, id.index)?;
         self.trace(|raft| raft.restoring_event(id));
         self.log.restore(snapshot);
-        self.requested_snapshot = 0;
+        if id.index >= self.requested_snapshot {
+            self.requested_snapshot = 0;
+        }
         self.switch_to(next)?;
         let (committed, last) = (self.log.committed(), self.log.last_id()?);
         self.trace(|_| Event::SnapshotRestored { id, committed, last });
@@ -139,7 +141,7 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
         let committed = self.log.committed();
         let requested = self.requested_snapshot > 0 && id.index >= self.requested_snapshot;
         let news = (self.rules.accept_snapshot)(id.index, committed);
-        if !news && !(requested && id.index >= committed) {
+        if !(news || requested && id.index >= committed) {
             return Some(Ignored::StaleSnapshot { index: id.index, committed });
         }
         let ConfState { voters, learners, voters_outgoing, .. } = conf_state;
@@ -147,7 +149,9 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
             self.trace(|_| Event::SnapshotForeign(conf_state.clone()));
             return Some(Ignored::SnapshotOfOthers(id));
         }
-        if self.requested_snapshot == 0 && self.log.holds(id) {
+        // One that is older than the requested one is not it: installed, it would cut off entries
+        // that this peer has acknowledged.
+        if !requested && self.log.holds(id) {
             let last = self.log.last_id().unwrap_or_default();
             self.trace(|_| Event::SnapshotFastForwarded { id, committed, last });
             self.log.commit_to(id.index);

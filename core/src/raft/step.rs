@@ -3,6 +3,7 @@
 use super::kinds::{is_from_leader, is_termless, message_type};
 use super::{NONE, Raft, StateRole};
 use crate::EntryId;
+use crate::config::ReadOnly;
 use crate::error::{Malformed, Result};
 use crate::outcome::{Ballot, Ignored, Outcome, Rejected};
 use crate::proto::eraftpb::{Message, MessageType};
@@ -92,6 +93,9 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
             elapsed: self.election_elapsed,
             timeout: self.settings.election_timeout,
             transfer: message.context == super::transfer::CAMPAIGN_TRANSFER,
+            forgetful: self.restarted
+                && self.settings.read_only == ReadOnly::LeaseBased
+                && self.ticks < u64::from(self.settings.election_timeout),
         })
     }
 

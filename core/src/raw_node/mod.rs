@@ -226,9 +226,10 @@ impl<S: Storage, T: Tracer> RawNode<S, T> {
             return Err(Error::StepLocalMsg(kind));
         }
         let (from, to) = (message.from, message.to);
-        // A request to hand leadership over comes in the name of the successor, who may be the
-        // leader itself: that ends a transfer.
-        let own = from == to && kind != MessageType::MsgTransferLeader;
+        // What is handed on keeps the name of the peer that it comes from, or in a transfer the
+        // name of the successor, and either may be the peer that leads by now.
+        let handed_on = is_termless(kind) || kind == MessageType::MsgTransferLeader;
+        let own = from == to && !handed_on;
         if from == NONE || to == NONE || own {
             return Err(Malformed::Addresses { from, to }.into());
         }

@@ -37,8 +37,8 @@ pub struct Ready {
     /// [`Config::async_persist`](crate::Config::async_persist) they may leave at once: those that
     /// may not come from [`RawNode::on_persisted`].
     pub messages: Vec<Message>,
-    /// Whether what is to be persisted must be flushed to disk before messages leave. A commit
-    /// index alone need not be: it is found again after a crash.
+    /// Whether hard state and entries must be flushed to disk before messages leave. A commit index
+    /// alone need not be: it is found again after a crash. A snapshot always must.
     pub must_sync: bool,
 }
 
@@ -119,9 +119,7 @@ impl<S: Storage, T: Tracer> RawNode<S, T> {
             hard_state,
             read_states: core::mem::take(&mut self.raft.read_states),
             dropped_reads: core::mem::take(&mut self.raft.dropped_reads),
-            must_sync: !entries.is_empty()
-                || snapshot.is_some()
-                || hard_state.is_some_and(term_or_vote),
+            must_sync: !entries.is_empty() || hard_state.is_some_and(term_or_vote),
             entries,
             snapshot,
             committed_entries: committed,
