@@ -1,0 +1,248 @@
+//! The rows of the table.
+
+use std::hint::black_box;
+use std::time::Instant;
+
+use crate::ours::{self, Ours};
+use crate::theirs::{self, Theirs};
+use crate::{Cluster, work};
+
+/// One line of the table.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// What was measured.
+    pub name: String,
+    /// What `ours` and `peer` count.
+    pub unit: &'static str,
+    /// Our figure, the median of all rounds.
+    pub ours: f64,
+    /// That of raft-rs.
+    pub peer: f64,
+}
+
+impl Row {
+    /// Ours as a share of theirs.
+    pub fn ratio(&self) -> f64 {
+        self.ours / self.peer
+    }
+}
+
+/// How long to measure.
+#[derive(Clone, Copy, Debug)]
+pub struct Effort {
+    /// Rounds of each implementation, alternating.
+    pub rounds: usize,
+    /// Share of the usual work per round.
+    pub scale: f64,
+}
+
+impl Effort {
+    /// So many, but less with less effort.
+    fn of(self, count: u64) -> u64 {
+        ((count as f64 * self.scale) as u64).max(64)
+    }
+
+    /// Medians of the nanoseconds that one piece of `pieces` takes, ours and theirs, in rounds that
+    /// alternate.
+    fn pair(self, pieces: u64, mut ours: impl FnMut(), mut peer: impl FnMut()) -> (f64, f64) {
+        let time = |work: &mut dyn FnMut()| {
+            let start = Instant::now();
+            work();
+            start.elapsed().as_nanos() as f64 / pieces as f64
+        };
+        // One round unmeasured, to fill caches and vectors.
+        ours();
+        peer();
+        let mut figures = (Vec::new(), Vec::new());
+        for _ in 0..self.rounds {
+            figures.0.push(time(&mut ours));
+            figures.1.push(time(&mut peer));
+        }
+        (median(figures.0), median(figures.1))
+    }
+}
+
+fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    figures.get(figures.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+fn time(name: String, (ours, peer): (f64, f64)) -> Row {
+    Row { name, unit: "ns", ours, peer }
+}
+
+/// Measures everything, telling each row as it is known.
+pub fn measure(effort: Effort, mut tell: impl FnMut(Row)) {
+    for peers in [3, 5] {
+        for size in [16, 256, 4096] {
+            for burst in [1, 64] {
+                tell(commits(effort, peers, size, burst));
+            }
+        }
+    }
+    for entries in [1, 64] {
+        tell(follower_append(effort, entries));
+    }
+    tell(idle_ticks(effort));
+    tell(election(effort));
+    tell(catching_up(effort));
+    tell(reads(effort));
+    for voters in 1..=11 {
+        tell(commit_index(effort, voters));
+    }
+    tell(memory());
+    tell(allocations());
+}
+
+fn commits(effort: Effort, peers: u64, size: usize, burst: u64) -> Row {
+    let count = effort.of(if burst == 1 { 10_000 } else { 20_000 }).next_multiple_of(burst);
+    let payload = vec![7; size];
+    let (mut a, mut b) = (Ours::new(peers), Theirs::new(peers));
+    let ours = || work::commit(&mut a, &payload, burst, count);
+    let figures = effort.pair(count, ours, || work::commit(&mut b, &payload, burst, count));
+    let how = if burst == 1 { "one at a time".to_owned() } else { format!("bursts of {burst}") };
+    time(format!("commit, {peers} nodes, {size} B, {how}"), figures)
+}
+
+fn follower_append(effort: Effort, entries: u64) -> Row {
+    let count = effort.of(4_000);
+    let (follower, append) = ours::follower_and_append(entries, 256);
+    let mut ours = Vec::new();
+    let (their_follower, their_append) = theirs::follower_and_append(entries, 256);
+    let _ = (their_follower, follower);
+    let mut theirs = Vec::new();
+    let mut figures = (Vec::new(), Vec::new());
+    for _ in 0..effort.rounds {
+        // Peers and messages are used up, so they are made outside of what is measured.
+        ours.extend((0..count).map(|_| (ours::peer(2, 3), append.clone())));
+        theirs.extend((0..count).map(|_| (theirs::peer(2, 3, 10), their_append.clone())));
+        let start = Instant::now();
+        for (peer, message) in &mut ours {
+            black_box(ours::step(peer, core::mem::take(message)));
+        }
+        figures.0.push(start.elapsed().as_nanos() as f64 / count as f64);
+        let start = Instant::now();
+        for (peer, message) in &mut theirs {
+            black_box(theirs::step(peer, core::mem::take(message)));
+        }
+        figures.1.push(start.elapsed().as_nanos() as f64 / count as f64);
+        ours.clear();
+        theirs.clear();
+    }
+    let figures = (median(figures.0), median(figures.1));
+    time(format!("a follower handles an append of {entries}"), figures)
+}
+
+const IDLE_GROUPS: u64 = 10_000;
+
+fn idle_ticks(effort: Effort) -> Row {
+    let mut a: Vec<_> = (0..IDLE_GROUPS).map(ours::idle).collect();
+    let mut b: Vec<_> = (0..IDLE_GROUPS).map(|_| theirs::idle()).collect();
+    let ours = || {
+        for peer in &mut a {
+            black_box(peer.tick().is_ok());
+        }
+    };
+    let theirs = || {
+        for peer in &mut b {
+            black_box(peer.tick());
+        }
+    };
+    time(format!("a tick of {IDLE_GROUPS} idle groups"), effort.pair(1, ours, theirs))
+}
+
+fn election(effort: Effort) -> Row {
+    let count = effort.of(1_000);
+    let elect = |count: u64| {
+        move |campaign: &mut dyn FnMut()| {
+            for _ in 0..count {
+                campaign();
+            }
+        }
+    };
+    let run = elect(count);
+    let ours = || {
+        run(&mut || {
+            let mut cluster = Ours::new(3);
+            cluster.campaign_second();
+            cluster.pump();
+        });
+    };
+    let theirs = || {
+        run(&mut || {
+            let mut cluster = Theirs::new(3);
+            cluster.campaign_second();
+            cluster.pump();
+        });
+    };
+    time("two elections of three new peers".into(), effort.pair(count, ours, theirs))
+}
+
+fn catching_up(effort: Effort) -> Row {
+    let behind = effort.of(100_000);
+    let mut figures = (Vec::new(), Vec::new());
+    for _ in 0..effort.rounds.min(5) {
+        let mut cluster = work::cluster_with_laggard::<Ours>(behind);
+        let start = Instant::now();
+        work::catch_up(&mut cluster);
+        figures.0.push(start.elapsed().as_nanos() as f64);
+        let mut cluster = work::cluster_with_laggard::<Theirs>(behind);
+        let start = Instant::now();
+        work::catch_up(&mut cluster);
+        figures.1.push(start.elapsed().as_nanos() as f64);
+    }
+    let figures = (median(figures.0), median(figures.1));
+    time(format!("a follower catches up {behind} entries"), figures)
+}
+
+fn reads(effort: Effort) -> Row {
+    let count = effort.of(10_000);
+    let (mut a, mut b) = (Ours::new(3), Theirs::new(3));
+    let figures = effort.pair(count, || work::read(&mut a, count), || work::read(&mut b, count));
+    time("a read-index round of 3 nodes".into(), figures)
+}
+
+fn commit_index(effort: Effort, voters: u64) -> Row {
+    let count = effort.of(100_000);
+    let (mut a, mut b) = (Ours::new(voters), Theirs::new(voters));
+    let ours = || {
+        for _ in 0..count {
+            black_box(black_box(&mut a).quorum_index());
+        }
+    };
+    let theirs = || {
+        for _ in 0..count {
+            black_box(black_box(&mut b).quorum_index());
+        }
+    };
+    time(format!("commit index of {voters} voters"), effort.pair(count, ours, theirs))
+}
+
+fn memory() -> Row {
+    const GROUPS: u64 = 1_000;
+    let bytes = |make: &dyn Fn(u64)| {
+        let info = allocation_counter::measure(|| make(GROUPS));
+        info.bytes_current as f64 / GROUPS as f64
+    };
+    let ours = bytes(&|count| {
+        let groups: Vec<_> = (0..count).map(ours::idle).collect();
+        core::mem::forget(groups);
+    });
+    let peer = bytes(&|count| {
+        let groups: Vec<_> = (0..count).map(|_| theirs::idle()).collect();
+        core::mem::forget(groups);
+    });
+    Row { name: "memory of an idle group".into(), unit: "bytes", ours, peer }
+}
+
+fn allocations() -> Row {
+    const COMMITS: u64 = 10_000;
+    fn count<C: Cluster>() -> f64 {
+        let mut cluster = C::new(3);
+        work::commit(&mut cluster, &[7; 16], 1, 2_000);
+        let info = allocation_counter::measure(|| work::commit(&mut cluster, &[7; 16], 1, COMMITS));
+        info.count_total as f64 / COMMITS as f64
+    }
+    let name = "allocations a commit, 3 nodes, one at a time".into();
+    Row { name, unit: "allocations", ours: count::<Ours>(), peer: count::<Theirs>() }
+}

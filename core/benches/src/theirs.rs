@@ -1,0 +1,172 @@
+//! Peers of raft-rs, driven the same way.
+
+use std::collections::VecDeque;
+
+use raft::eraftpb::{Entry, Message, MessageType};
+use raft::storage::MemStorage;
+use raft::{Config, RawNode, Storage as _};
+
+use crate::{Cluster, Counters};
+
+/// Peers of the crate `raft` 0.7.
+pub struct Theirs {
+    peers: Vec<RawNode<MemStorage>>,
+    connected: Vec<bool>,
+    queue: VecDeque<Message>,
+    counters: Counters,
+    reads: u64,
+}
+
+fn logger() -> slog::Logger {
+    slog::Logger::root(slog::Discard, slog::o!())
+}
+
+/// One peer of `peers`, with an empty log.
+///
+/// # Panics
+/// Never, with valid settings.
+pub fn peer(id: u64, peers: u64, election_tick: usize) -> RawNode<MemStorage> {
+    let voters: Vec<u64> = (1..=peers).collect();
+    let storage = MemStorage::new_with_conf_state((voters, Vec::new()));
+    let config = Config {
+        id,
+        election_tick,
+        heartbeat_tick: 1,
+        max_inflight_msgs: 256,
+        max_size_per_msg: 1 << 20,
+        ..Config::default()
+    };
+    RawNode::new(&config, storage, &logger()).expect("valid settings")
+}
+
+/// A follower of peer 1 in term 1, and an append of `entries` entries for it.
+pub fn follower_and_append(entries: u64, size: usize) -> (RawNode<MemStorage>, Message) {
+    let follower = peer(2, 3, 10);
+    let mut append = Message::default();
+    append.set_msg_type(MessageType::MsgAppend);
+    (append.from, append.to, append.term) = (1, 2, 1);
+    let entry = |index| {
+        let mut entry = Entry::default();
+        (entry.term, entry.index) = (1, index);
+        entry.data = vec![7; size].into();
+        entry
+    };
+    append.entries = (1..=entries).map(entry).collect::<Vec<_>>().into();
+    (follower, append)
+}
+
+/// Steps one message and handles what comes of it. Returns the number of messages to send.
+pub fn step(peer: &mut RawNode<MemStorage>, message: Message) -> usize {
+    peer.step(message).expect("a message of a correct peer");
+    let mut queue = VecDeque::new();
+    handle_ready(peer, &mut queue, &mut Counters::default());
+    queue.len()
+}
+
+fn handle_ready(
+    peer: &mut RawNode<MemStorage>,
+    queue: &mut VecDeque<Message>,
+    counters: &mut Counters,
+) {
+    let mut ready = peer.ready();
+    queue.extend(ready.take_messages());
+    counters.applied += ready.take_committed_entries().len() as u64;
+    counters.reads += ready.take_read_states().len() as u64;
+    let storage = peer.store().clone();
+    if !ready.entries().is_empty() {
+        storage.wl().append(ready.entries()).expect("entries continue the log");
+    }
+    if let Some(state) = ready.hs() {
+        storage.wl().set_hardstate(state.clone());
+    }
+    queue.extend(ready.take_persisted_messages());
+    let mut light = peer.advance(ready);
+    if let Some(commit) = light.commit_index() {
+        storage.wl().mut_hard_state().commit = commit;
+    }
+    queue.extend(light.take_messages());
+    counters.applied += light.take_committed_entries().len() as u64;
+    peer.advance_apply();
+}
+
+impl Cluster for Theirs {
+    fn new(peers: u64) -> Self {
+        let mut cluster = Self {
+            peers: (1..=peers).map(|id| peer(id, peers, 10)).collect(),
+            connected: vec![true; peers as usize],
+            queue: VecDeque::new(),
+            counters: Counters::default(),
+            reads: 0,
+        };
+        cluster.peers[0].campaign().expect("an empty log can be read");
+        cluster.pump();
+        cluster
+    }
+
+    fn propose(&mut self, payload: &[u8]) {
+        self.peers[0].propose(Vec::new(), payload.to_vec()).expect("peer 1 leads");
+    }
+
+    fn read(&mut self) {
+        self.reads += 1;
+        self.peers[0].read_index(self.reads.to_le_bytes().to_vec());
+    }
+
+    fn pump(&mut self) {
+        loop {
+            let mut worked = false;
+            for peer in &mut self.peers {
+                while peer.has_ready() {
+                    worked = true;
+                    handle_ready(peer, &mut self.queue, &mut self.counters);
+                }
+            }
+            worked |= !self.queue.is_empty();
+            while let Some(message) = self.queue.pop_front() {
+                self.counters.messages += 1;
+                let (from, to) = (message.from as usize - 1, message.to as usize - 1);
+                if self.connected[from] && self.connected[to] {
+                    self.peers[to].step(message).expect("a message of a correct peer");
+                }
+            }
+            if !worked {
+                return;
+            }
+        }
+    }
+
+    fn compact(&mut self) {
+        for peer in &mut self.peers {
+            let applied = peer.raft.raft_log.applied;
+            if peer.store().first_index().is_ok_and(|first| first < applied) {
+                // What is compacted already needs it no more.
+                let _ = peer.store().wl().compact(applied);
+            }
+        }
+    }
+
+    fn set_connected(&mut self, id: u64, connected: bool) {
+        self.connected[id as usize - 1] = connected;
+    }
+
+    fn tick_leader(&mut self) {
+        self.peers[0].tick();
+    }
+
+    fn campaign_second(&mut self) {
+        self.peers[1].campaign().expect("memory can be read");
+    }
+
+    fn quorum_index(&mut self) -> u64 {
+        self.peers[0].raft.mut_prs().maximal_committed_index().0
+    }
+
+    fn counters(&self) -> Counters {
+        self.counters
+    }
+}
+
+/// A follower of a group of five, as it lies idle among ten thousand others.
+pub fn idle() -> RawNode<MemStorage> {
+    peer(1, 5, 1_000_000)
+}
