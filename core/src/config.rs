@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::error::{ConfigError, Result};
-use crate::rules::Rules;
+use crate::rules::RuleBook;
 
 /// When a peer counts its own vote and its own append towards a quorum.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -94,11 +94,12 @@ pub struct Config {
     pub validate_conf_changes: bool,
     /// Election time-outs after which a snapshot on its way is taken for lost; 0 is never (etcd).
     pub give_up_snapshot_after: u32,
-    /// A peer votes only for candidates of at least its own priority, unless their log is longer
-    /// (raft-rs).
+    /// A peer votes only for candidates of at least its own priority, unless their log is newer
+    /// (raft-rs: longer).
     pub priority: i64,
     /// Tell one's commit index in votes and answers too, as raft-rs does: who holds the entry may
-    /// commit sooner. Off is etcd's way.
+    /// commit sooner. A leader that steps down because a change removes it may be the only one that
+    /// knows the change to be committed; this is how the others learn of it. Off is etcd's way.
     pub share_commit: bool,
     /// When the peer counts itself.
     pub self_ack: SelfAck,
@@ -108,7 +109,7 @@ pub struct Config {
     /// When a leader writes its appends.
     pub appends: Appends,
     /// The decisions that make Raft safe; the paper's, unless a teacher breaks one on purpose.
-    pub rules: Rules,
+    pub rules: RuleBook,
 }
 
 impl Config {
@@ -141,7 +142,7 @@ impl Config {
             self_ack: SelfAck::default(),
             async_persist: false,
             appends: Appends::default(),
-            rules: Rules::default(),
+            rules: RuleBook::default(),
         }
     }
 

@@ -291,6 +291,10 @@ pub enum ConfChangeError {
     /// A stored or received configuration that no sequence of changes leads to.
     #[error("the configuration contradicts itself")]
     Contradiction,
+    /// The change belongs to an entry that a snapshot has overtaken, which holds its effect. Leave
+    /// the rest of the entries, too: the next [`Ready`](crate::Ready) brings the snapshot.
+    #[error("a snapshot has overtaken the entries up to {0}")]
+    Superseded(u64),
     /// An earlier change may still have to be applied.
     #[error("possible unapplied conf change at index {index} (applied to {applied})")]
     Pending {

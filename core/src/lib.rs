@@ -92,7 +92,7 @@ pub use proto::eraftpb;
 pub use raft::{NONE, Proposal, Raft, Receipt, Response, SnapshotStatus, SoftState, StateRole};
 pub use raw_node::{RawNode, Ready, Status};
 pub use read_only::{DroppedRead, ReadState};
-pub use rules::Rules;
+pub use rules::{RuleBook, Rules};
 pub use storage::{MemStorage, RaftState, Storage, limit_size};
 pub use trace::{Event, Tracer, VoteFacts};
 pub use tracker::{Configuration, Inflights, Progress, ProgressState, ProgressTracker};

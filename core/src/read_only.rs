@@ -6,6 +6,7 @@
 //! those of an earlier request, whatever contexts the callers choose and however late an answer
 //! comes.
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 
 use bytes::Bytes;
@@ -40,11 +41,14 @@ pub(crate) struct PendingRead {
     position: u64,
 }
 
-/// The questions of one leadership.
+/// The questions of one leadership. Peers that never ask one spend no memory on them.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct ReadOnlyQueue {
+pub(crate) struct ReadOnlyQueue(Option<Box<Questions>>);
+
+#[derive(Clone, Debug, Default)]
+struct Questions {
     /// Reads that wait for the leader's first commit (etcd `pendingReadIndexMessages`).
-    pub(crate) postponed: VecDeque<Message>,
+    postponed: VecDeque<Message>,
     unconfirmed: VecDeque<PendingRead>,
     sent: u64,
     confirmed: u64,
@@ -55,43 +59,58 @@ pub(crate) struct ReadOnlyQueue {
 }
 
 impl ReadOnlyQueue {
+    fn questions(&mut self) -> &mut Questions {
+        self.0.get_or_insert_default()
+    }
+
     /// Reads that wait for anything.
     pub(crate) fn len(&self) -> usize {
-        self.postponed.len() + self.unconfirmed.len()
+        self.0.as_ref().map_or(0, |q| q.postponed.len() + q.unconfirmed.len())
     }
 
     /// The highest position handed out.
     pub(crate) fn sent(&self) -> u64 {
-        self.sent
+        self.0.as_ref().map_or(0, |q| q.sent)
     }
 
     /// Positions confirmed so far.
     pub(crate) fn confirmed(&self) -> u64 {
-        self.confirmed
+        self.0.as_ref().map_or(0, |q| q.confirmed)
+    }
+
+    /// A read has to wait for the leader's first commit.
+    pub(crate) fn postpone(&mut self, request: Message) {
+        self.questions().postponed.push_back(request);
+    }
+
+    /// Takes out the oldest read that waits for the leader's first commit.
+    pub(crate) fn pop_postponed(&mut self) -> Option<Message> {
+        self.0.as_mut()?.postponed.pop_front()
     }
 
     /// A read came while `committed` was the commit index.
     pub(crate) fn add(&mut self, request: Message, committed: u64) {
-        self.sent += 1;
-        self.unconfirmed.push_back(PendingRead { request, index: committed, position: self.sent });
+        let q = self.questions();
+        q.sent += 1;
+        q.unconfirmed.push_back(PendingRead { request, index: committed, position: q.sent });
     }
 
     /// A beat at this tick renews the lease if a quorum answers it.
     pub(crate) fn add_beat(&mut self, tick: u64, lease_ticks: u64) {
-        while self.beats.front().is_some_and(|&(_, asked)| asked + lease_ticks < tick) {
-            self.beats.pop_front();
+        let q = self.questions();
+        while q.beats.front().is_some_and(|&(_, asked)| asked + lease_ticks < tick) {
+            q.beats.pop_front();
         }
-        self.sent += 1;
-        self.beats.push_back((self.sent, tick));
+        q.sent += 1;
+        q.beats.push_back((q.sent, tick));
     }
 
     /// What a heartbeat has to carry: the highest position, if anything waits for it. Eight bytes,
     /// the lowest first, as etcd reads it.
     pub(crate) fn context(&self) -> Bytes {
-        if self.sent == self.confirmed {
-            Bytes::new()
-        } else {
-            Bytes::copy_from_slice(&self.sent.to_le_bytes())
+        match self.sent() {
+            sent if sent == self.confirmed() => Bytes::new(),
+            sent => Bytes::copy_from_slice(&sent.to_le_bytes()),
         }
     }
 
@@ -102,34 +121,32 @@ impl ReadOnlyQueue {
 
     /// Everything up to `position` is confirmed.
     pub(crate) fn confirm(&mut self, position: u64) {
-        self.confirmed = self.confirmed.max(position.min(self.sent));
-        while self.beats.front().is_some_and(|&(beat, _)| beat <= self.confirmed) {
-            self.lease_start = self.beats.pop_front().map(|(_, tick)| tick).max(self.lease_start);
+        let q = self.questions();
+        q.confirmed = q.confirmed.max(position.min(q.sent));
+        while q.beats.front().is_some_and(|&(beat, _)| beat <= q.confirmed) {
+            q.lease_start = q.beats.pop_front().map(|(_, tick)| tick).max(q.lease_start);
         }
     }
 
     /// Takes out the oldest read if it is confirmed.
     pub(crate) fn pop_confirmed(&mut self) -> Option<PendingRead> {
-        let confirmed = self.confirmed;
-        self.unconfirmed.pop_front_if(|read| read.position <= confirmed)
+        let q = self.0.as_mut()?;
+        let confirmed = q.confirmed;
+        q.unconfirmed.pop_front_if(|read| read.position <= confirmed)
     }
 
     /// Whether a quorum promised, less than `lease_ticks` ago, to follow nobody else.
     pub(crate) fn has_lease(&self, tick: u64, lease_ticks: u64) -> bool {
-        self.lease_start.is_some_and(|start| tick < start + lease_ticks)
+        let start = self.0.as_ref().and_then(|q| q.lease_start);
+        start.is_some_and(|start| tick < start + lease_ticks)
     }
 
-    /// Takes out every request that was not answered.
-    pub(crate) fn drain(&mut self) -> impl Iterator<Item = Message> + '_ {
-        let unconfirmed = self.unconfirmed.drain(..).map(|read| read.request);
-        self.postponed.drain(..).chain(unconfirmed)
-    }
-
-    /// Forgets everything: another leadership begins.
-    pub(crate) fn reset(&mut self) {
-        if self.sent > 0 || !self.postponed.is_empty() {
-            *self = Self::default();
-        }
+    /// Forgets everything, since another leadership begins, and returns every request that was not
+    /// answered.
+    pub(crate) fn reset(&mut self) -> impl Iterator<Item = Message> + use<> {
+        let questions = self.0.take().map(|q| *q).unwrap_or_default();
+        let unconfirmed = questions.unconfirmed.into_iter().map(|read| read.request);
+        questions.postponed.into_iter().chain(unconfirmed)
     }
 }
 

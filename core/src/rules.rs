@@ -8,8 +8,10 @@
 //! Sections are those of the Raft paper ("In Search of an Understandable Consensus Algorithm",
 //! extended version) unless the thesis is named.
 
+use alloc::sync::Arc;
 use core::cmp::Ordering;
 use core::fmt;
+use core::ops::Deref;
 
 use crate::EntryId;
 
@@ -51,7 +53,7 @@ pub enum VoteVerdict {
         /// The voter's last entry.
         own: EntryId,
     },
-    /// The candidate is less preferred than the voter, and its log is not longer.
+    /// The candidate is less preferred than the voter, and its log is not newer.
     LowPriority {
         /// The candidate's priority.
         theirs: i64,
@@ -188,31 +190,52 @@ pub struct Rules {
     pub may_change_membership: fn(pending: u64, applied: u64) -> bool,
 }
 
+/// The paper's rules.
+static PAPER: Rules = Rules {
+    quorum,
+    grant_vote,
+    vote_in_term,
+    tally,
+    joint_tally,
+    joint_commit,
+    lease_in_force,
+    may_campaign,
+    compare_terms,
+    election_timeout,
+    log_matches,
+    conflicts,
+    follower_commit,
+    append_acknowledged,
+    heartbeat_commit,
+    leader_commit,
+    next_after_rejection,
+    accept_snapshot,
+    may_read,
+    reads_confirmed,
+    may_change_membership,
+};
+
 impl Default for Rules {
     fn default() -> Self {
-        Self {
-            quorum,
-            grant_vote,
-            vote_in_term,
-            tally,
-            joint_tally,
-            joint_commit,
-            lease_in_force,
-            may_campaign,
-            compare_terms,
-            election_timeout,
-            log_matches,
-            conflicts,
-            follower_commit,
-            append_acknowledged,
-            heartbeat_commit,
-            leader_commit,
-            next_after_rejection,
-            accept_snapshot,
-            may_read,
-            reads_confirmed,
-            may_change_membership,
-        }
+        PAPER
+    }
+}
+
+/// The rules that one peer follows: the paper's, which all peers share, or others.
+#[derive(Clone, Debug, Default)]
+pub struct RuleBook(Option<Arc<Rules>>);
+
+impl Deref for RuleBook {
+    type Target = Rules;
+
+    fn deref(&self) -> &Rules {
+        self.0.as_deref().unwrap_or(&PAPER)
+    }
+}
+
+impl From<Rules> for RuleBook {
+    fn from(rules: Rules) -> Self {
+        Self(Some(Arc::new(rules)))
     }
 }
 
@@ -236,8 +259,8 @@ pub fn quorum(voters: usize) -> usize {
 /// refuses a log without it. A repeated request gets the same answer, because answers may be lost.
 ///
 /// A pre-vote for a later term asks only about the log (thesis 9.6). Of two candidates with equal
-/// logs the one with the higher priority is preferred (raft-rs); a longer log always wins, so that
-/// a priority cannot keep a cluster without a leader.
+/// logs the one with the higher priority is preferred (raft-rs); a newer log always wins, so that a
+/// priority cannot keep a cluster without a leader.
 pub fn grant_vote(request: &VoteRequest) -> VoteVerdict {
     if request.voted_for != request.candidate && !request.pre_vote_ahead {
         if request.voted_for != 0 {
@@ -251,8 +274,9 @@ pub fn grant_vote(request: &VoteRequest) -> VoteVerdict {
     if !log_is_up_to_date(theirs, own) {
         return VoteVerdict::LogBehind { theirs, own };
     }
+    let equal = theirs == own;
     let (theirs, own) = (request.candidate_priority, request.own_priority);
-    if request.candidate_last.index <= request.own_last.index && theirs < own {
+    if equal && theirs < own {
         return VoteVerdict::LowPriority { theirs, own };
     }
     VoteVerdict::Grant
@@ -475,14 +499,14 @@ mod tests {
     }
 
     #[test]
-    fn a_low_priority_yields_unless_its_log_is_longer() {
+    fn a_low_priority_yields_unless_its_log_is_newer() {
         let log = id(2, 3);
         let low = VoteRequest { own_priority: 1, ..request(0, 0, log, log) };
         assert_eq!(grant_vote(&low), VoteVerdict::LowPriority { theirs: 0, own: 1 });
         let longer = VoteRequest { candidate_last: id(2, 4), ..low };
         assert_eq!(grant_vote(&longer), VoteVerdict::Grant);
         let newer_but_shorter = VoteRequest { candidate_last: id(3, 2), ..low };
-        assert!(matches!(grant_vote(&newer_but_shorter), VoteVerdict::LowPriority { .. }));
+        assert_eq!(grant_vote(&newer_but_shorter), VoteVerdict::Grant);
     }
 
     #[test]

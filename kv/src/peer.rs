@@ -94,7 +94,7 @@ impl Peer {
             election_tick: config.election_tick,
             heartbeat_tick: config.heartbeat_tick,
             seed: config.seed,
-            rules: config.rules,
+            rules: config.rules.into(),
             self_ack: SelfAck::OnPersist,
             // Proposals are matched by the index they get here, so they must not wander.
             forward_proposals: false,

@@ -13,13 +13,16 @@ pub mod rows;
 #[cfg(not(target_family = "wasm"))]
 pub mod theirs;
 
+use bytes::Bytes;
+
 /// A cluster in one process, led by peer 1.
 pub trait Cluster: Sized {
     /// `peers` peers with the ids from 1 on, of which the first leads and all are up to date.
     fn new(peers: u64) -> Self;
 
-    /// Proposes a command to the leader.
-    fn propose(&mut self, payload: &[u8]);
+    /// Proposes a command to the leader. Ours takes a share of the buffer, raft-rs a vector of its
+    /// own: that is what their interfaces ask for.
+    fn propose(&mut self, payload: &Bytes);
 
     /// Asks the leader for a read index.
     fn read(&mut self);

@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use bytes::Bytes;
+
 use raft_core::eraftpb::{ConfState, Entry, HardState, Message, MessageType};
 use raft_core::{Config, MemStorage, RawNode, Rules};
 
@@ -32,19 +34,27 @@ pub fn peer(id: u64, peers: u64) -> RawNode<MemStorage> {
     RawNode::new(&config(id), MemStorage::with_voters(voters)).expect("valid settings")
 }
 
-/// A follower of peer 1 in term 1, and an append of `entries` entries for it.
-pub fn follower_and_append(entries: u64, size: usize) -> (RawNode<MemStorage>, Message) {
-    let follower = peer(2, 3);
-    let entry = |index| Entry { term: 1, index, data: vec![7; size].into(), ..Entry::default() };
-    let append = Message {
+/// A follower of peer 1 in term 1, and `count` appends of `entries` entries each, each of which
+/// commits the one before.
+pub fn follower_and_appends(
+    count: u64,
+    entries: u64,
+    size: usize,
+) -> (RawNode<MemStorage>, Vec<Message>) {
+    let payload = Bytes::from(vec![7; size]);
+    let entry = |index| Entry { term: 1, index, data: payload.clone(), ..Entry::default() };
+    let append = |index: u64| Message {
         msg_type: MessageType::MsgAppend.into(),
         from: 1,
         to: 2,
         term: 1,
-        entries: (1..=entries).map(entry).collect(),
+        log_term: u64::from(index > 0),
+        index,
+        commit: index,
+        entries: (index + 1..=index + entries).map(entry).collect(),
         ..Message::default()
     };
-    (follower, append)
+    (peer(2, 3), (0..count).map(|position| append(position * entries)).collect())
 }
 
 /// Steps one message and handles what comes of it. Returns the number of messages to send.
@@ -130,8 +140,8 @@ impl Cluster for Ours {
         cluster
     }
 
-    fn propose(&mut self, payload: &[u8]) {
-        self.peers[0].propose(payload.to_vec()).expect("peer 1 leads");
+    fn propose(&mut self, payload: &Bytes) {
+        self.peers[0].propose(payload.clone()).expect("peer 1 leads");
     }
 
     fn read(&mut self) {

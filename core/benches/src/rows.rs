@@ -3,6 +3,8 @@
 use std::hint::black_box;
 use std::time::Instant;
 
+use bytes::Bytes;
+
 use crate::ours::{self, Ours};
 use crate::theirs::{self, Theirs};
 use crate::{Cluster, work};
@@ -96,7 +98,7 @@ pub fn measure(effort: Effort, mut tell: impl FnMut(Row)) {
 
 fn commits(effort: Effort, peers: u64, size: usize, burst: u64) -> Row {
     let count = effort.of(if burst == 1 { 10_000 } else { 20_000 }).next_multiple_of(burst);
-    let payload = vec![7; size];
+    let payload = Bytes::from(vec![7; size]);
     let (mut a, mut b) = (Ours::new(peers), Theirs::new(peers));
     let ours = || work::commit(&mut a, &payload, burst, count);
     let figures = effort.pair(count, ours, || work::commit(&mut b, &payload, burst, count));
@@ -105,29 +107,23 @@ fn commits(effort: Effort, peers: u64, size: usize, burst: u64) -> Row {
 }
 
 fn follower_append(effort: Effort, entries: u64) -> Row {
-    let count = effort.of(4_000);
-    let (follower, append) = ours::follower_and_append(entries, 256);
-    let mut ours = Vec::new();
-    let (their_follower, their_append) = theirs::follower_and_append(entries, 256);
-    let _ = (their_follower, follower);
-    let mut theirs = Vec::new();
+    let count = effort.of(20_000 / entries.max(8));
     let mut figures = (Vec::new(), Vec::new());
     for _ in 0..effort.rounds {
-        // Peers and messages are used up, so they are made outside of what is measured.
-        ours.extend((0..count).map(|_| (ours::peer(2, 3), append.clone())));
-        theirs.extend((0..count).map(|_| (theirs::peer(2, 3, 10), their_append.clone())));
+        // One follower takes one append after the other; they are used up, so they are made outside
+        // of what is measured.
+        let (mut follower, appends) = ours::follower_and_appends(count, entries, 256);
         let start = Instant::now();
-        for (peer, message) in &mut ours {
-            black_box(ours::step(peer, core::mem::take(message)));
+        for append in appends {
+            black_box(ours::step(&mut follower, append));
         }
         figures.0.push(start.elapsed().as_nanos() as f64 / count as f64);
+        let (mut follower, appends) = theirs::follower_and_appends(count, entries, 256);
         let start = Instant::now();
-        for (peer, message) in &mut theirs {
-            black_box(theirs::step(peer, core::mem::take(message)));
+        for append in appends {
+            black_box(theirs::step(&mut follower, append));
         }
         figures.1.push(start.elapsed().as_nanos() as f64 / count as f64);
-        ours.clear();
-        theirs.clear();
     }
     let figures = (median(figures.0), median(figures.1));
     time(format!("a follower handles an append of {entries}"), figures)
@@ -238,9 +234,9 @@ fn memory() -> Row {
 fn allocations() -> Row {
     const COMMITS: u64 = 10_000;
     fn count<C: Cluster>() -> f64 {
-        let mut cluster = C::new(3);
-        work::commit(&mut cluster, &[7; 16], 1, 2_000);
-        let info = allocation_counter::measure(|| work::commit(&mut cluster, &[7; 16], 1, COMMITS));
+        let (mut cluster, payload) = (C::new(3), Bytes::from(vec![7; 16]));
+        work::commit(&mut cluster, &payload, 1, 2_000);
+        let info = allocation_counter::measure(|| work::commit(&mut cluster, &payload, 1, COMMITS));
         info.count_total as f64 / COMMITS as f64
     }
     let name = "allocations a commit, 3 nodes, one at a time".into();

@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use bytes::Bytes;
+
 use raft::eraftpb::{Entry, Message, MessageType};
 use raft::storage::MemStorage;
 use raft::{Config, RawNode, Storage as _};
@@ -39,20 +41,28 @@ pub fn peer(id: u64, peers: u64, election_tick: usize) -> RawNode<MemStorage> {
     RawNode::new(&config, storage, &logger()).expect("valid settings")
 }
 
-/// A follower of peer 1 in term 1, and an append of `entries` entries for it.
-pub fn follower_and_append(entries: u64, size: usize) -> (RawNode<MemStorage>, Message) {
-    let follower = peer(2, 3, 10);
-    let mut append = Message::default();
-    append.set_msg_type(MessageType::MsgAppend);
-    (append.from, append.to, append.term) = (1, 2, 1);
+/// A follower of peer 1 in term 1, and `count` appends of `entries` entries each, each of which
+/// commits the one before.
+pub fn follower_and_appends(
+    count: u64,
+    entries: u64,
+    size: usize,
+) -> (RawNode<MemStorage>, Vec<Message>) {
+    let payload = Bytes::from(vec![7; size]);
     let entry = |index| {
         let mut entry = Entry::default();
-        (entry.term, entry.index) = (1, index);
-        entry.data = vec![7; size].into();
+        (entry.term, entry.index, entry.data) = (1, index, payload.clone());
         entry
     };
-    append.entries = (1..=entries).map(entry).collect::<Vec<_>>().into();
-    (follower, append)
+    let append = |index: u64| {
+        let mut append = Message::default();
+        append.set_msg_type(MessageType::MsgAppend);
+        (append.from, append.to, append.term) = (1, 2, 1);
+        (append.log_term, append.index, append.commit) = (u64::from(index > 0), index, index);
+        append.entries = (index + 1..=index + entries).map(entry).collect::<Vec<_>>().into();
+        append
+    };
+    (peer(2, 3, 10), (0..count).map(|position| append(position * entries)).collect())
 }
 
 /// Steps one message and handles what comes of it. Returns the number of messages to send.
@@ -103,7 +113,7 @@ impl Cluster for Theirs {
         cluster
     }
 
-    fn propose(&mut self, payload: &[u8]) {
+    fn propose(&mut self, payload: &Bytes) {
         self.peers[0].propose(Vec::new(), payload.to_vec()).expect("peer 1 leads");
     }
 

@@ -1,12 +1,14 @@
 //! Pieces of work, the same for every implementation.
 
+use bytes::Bytes;
+
 use crate::Cluster;
 
 /// Entries between two compactions.
 const COMPACT_EVERY: u64 = 1024;
 
 /// Proposes `count` commands in bursts, each pumped until nothing is left to do.
-pub fn commit<C: Cluster>(cluster: &mut C, payload: &[u8], burst: u64, count: u64) {
+pub fn commit<C: Cluster>(cluster: &mut C, payload: &Bytes, burst: u64, count: u64) {
     let mut done = 0;
     let mut since = 0;
     while done < count {
@@ -39,7 +41,7 @@ pub fn cluster_with_laggard<C: Cluster>(behind: u64) -> C {
     while left > 0 {
         let burst = left.min(1000);
         for _ in 0..burst {
-            cluster.propose(&[7; 16]);
+            cluster.propose(&Bytes::from_static(&[7; 16]));
         }
         cluster.pump();
         left -= burst;
@@ -65,7 +67,7 @@ pub fn wasm_load() {
     let mut cluster = crate::ours::Ours::new(5);
     let before = cluster.counters().applied;
     for burst in [1, 50] {
-        commit(&mut cluster, &[7; 256], burst, WASM_COMMITS);
+        commit(&mut cluster, &Bytes::from(vec![7; 256]), burst, WASM_COMMITS);
     }
     assert_eq!(cluster.counters().applied - before, 2 * 5 * WASM_COMMITS);
 }

@@ -1,5 +1,6 @@
 //! The part of the log that is not on disk yet.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use crate::EntryId;
@@ -13,7 +14,7 @@ use crate::storage::count_within;
 /// confirmed yet.
 #[derive(Clone, Debug)]
 pub(crate) struct Unstable {
-    snapshot: Option<Snapshot>,
+    snapshot: Option<Box<Snapshot>>,
     snapshot_offered: bool,
     entries: Vec<Entry>,
     offset: u64,
@@ -81,11 +82,11 @@ impl Unstable {
 
     /// The entry that an incoming snapshot ends with.
     pub(crate) fn snapshot_id(&self) -> Option<EntryId> {
-        self.snapshot.as_ref().map(EntryId::of_snapshot)
+        self.snapshot.as_deref().map(EntryId::of_snapshot)
     }
 
     pub(crate) fn snapshot(&self) -> Option<&Snapshot> {
-        self.snapshot.as_ref()
+        self.snapshot.as_deref()
     }
 
     pub(crate) fn entries(&self) -> &[Entry] {
@@ -121,7 +122,7 @@ impl Unstable {
 
     /// The snapshot that the next `Ready` has to persist.
     pub(crate) fn unoffered_snapshot(&self) -> Option<&Snapshot> {
-        self.snapshot.as_ref().filter(|_| !self.snapshot_offered)
+        self.snapshot.as_deref().filter(|_| !self.snapshot_offered)
     }
 
     /// All that is here has been handed out.
@@ -211,7 +212,7 @@ impl Unstable {
         self.offered = self.offset;
         self.entries.clear();
         self.settled.clear();
-        self.snapshot = Some(snapshot);
+        self.snapshot = Some(Box::new(snapshot));
         self.snapshot_offered = false;
     }
 

@@ -65,24 +65,37 @@ impl Majority {
     /// The highest index that more than half hold, given what each is known to hold; 0 if no index
     /// is. [`u64::MAX`] if there is nobody to ask.
     pub fn committed_index(&self, held: impl Fn(u64) -> Option<u64>, rules: &Rules) -> u64 {
-        if self.is_empty() {
+        self.highest_common(|id| held(id).unwrap_or(0), rules)
+    }
+
+    /// The highest number that a quorum has reached, given how far each has; asked in the order of
+    /// the ids.
+    pub(crate) fn highest_common(&self, reached: impl FnMut(u64) -> u64, rules: &Rules) -> u64 {
+        // Enough for any real cluster without the heap; a larger one pays for a vector.
+        const SMALL: usize = 11;
+        let voters = self.len();
+        if voters == 0 {
             return u64::MAX;
         }
-        // Enough for any real cluster without the heap; a larger one pays for a vector.
-        let mut small = [0u64; 16];
-        let mut large = Vec::new();
-        let indices = if let Some(slots) = small.get_mut(..self.len()) {
-            slots
-        } else {
-            large.resize(self.len(), 0);
-            large.as_mut_slice()
+        let Some(position) = voters.checked_sub((rules.quorum)(voters)) else {
+            return 0;
         };
-        for (slot, id) in indices.iter_mut().zip(self.iter()) {
-            *slot = held(id).unwrap_or(0);
+        if voters > SMALL {
+            let mut numbers: Vec<u64> = self.iter().map(reached).collect();
+            numbers.sort_unstable();
+            return numbers.get(position).copied().unwrap_or(0);
         }
-        indices.sort_unstable();
-        let position = self.len().checked_sub((rules.quorum)(self.len()));
-        position.and_then(|position| indices.get(position).copied()).unwrap_or(0)
+        let mut numbers = [0; SMALL];
+        for (filled, number) in self.iter().map(reached).enumerate() {
+            // So few are sorted soonest by putting each in its place.
+            let mut place = filled;
+            while place > 0 && numbers[place - 1] > number {
+                numbers[place] = numbers[place - 1];
+                place -= 1;
+            }
+            numbers[place] = number;
+        }
+        numbers.get(position).copied().unwrap_or(0)
     }
 
     /// What the votes add up to, given who answered what.
@@ -99,6 +112,15 @@ impl Majority {
             }
         }
         (rules.tally)(granted, refused, (rules.quorum)(self.len()), self.len())
+    }
+}
+
+impl IntoIterator for Majority {
+    type Item = u64;
+    type IntoIter = alloc::vec::IntoIter<u64>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
     }
 }
 

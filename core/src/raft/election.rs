@@ -35,7 +35,7 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
             return Ok(self.ignore(self.id, Ignored::AlreadyLeader));
         }
         let question = CampaignQuestion {
-            is_voter: self.prs.get(self.id).is_some_and(|progress| !progress.is_learner),
+            is_voter: self.prs.configuration().voters.contains(self.id),
             snapshot_pending: self.log.pending_snapshot().is_some(),
             unapplied_change: self.has_unapplied_conf_change()?,
         };

@@ -21,11 +21,11 @@ pub(crate) fn is_termless(kind: MessageType) -> bool {
     is_local(kind) || matches!(kind, MessageType::MsgPropose | MessageType::MsgReadIndex)
 }
 
-/// Answers, which only members may give.
+/// Answers that only members may give. One to a read is none of them: its leader may have been
+/// removed a moment ago.
 pub(crate) fn is_response(kind: MessageType) -> bool {
     use MessageType::{
-        MsgAppendResponse, MsgHeartbeatResponse, MsgReadIndexResp, MsgRequestPreVoteResponse,
-        MsgRequestVoteResponse,
+        MsgAppendResponse, MsgHeartbeatResponse, MsgRequestPreVoteResponse, MsgRequestVoteResponse,
     };
     matches!(
         kind,
@@ -33,7 +33,6 @@ pub(crate) fn is_response(kind: MessageType) -> bool {
             | MsgHeartbeatResponse
             | MsgRequestVoteResponse
             | MsgRequestPreVoteResponse
-            | MsgReadIndexResp
     )
 }
 

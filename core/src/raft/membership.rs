@@ -3,7 +3,7 @@
 
 use super::{NONE, Raft, StateRole};
 use crate::confchange::{self, Changer, enters_joint, leaves_joint};
-use crate::error::{Error, Result};
+use crate::error::{ConfChangeError, Error, Result};
 use crate::proto::eraftpb::{ConfChangeV2, ConfState, Entry};
 use crate::storage::Storage;
 use crate::trace::{Event, Tracer};
@@ -15,6 +15,9 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
     /// # Errors
     /// A change that cannot be applied to the members as they are; they stay so.
     pub(crate) fn apply_conf_change(&mut self, change: &ConfChangeV2) -> Result<ConfState> {
+        if self.superseded > 0 {
+            return Err(ConfChangeError::Superseded(self.superseded).into());
+        }
         let changer = Changer { tracker: &self.prs, last_index: self.log.last_index() };
         let next = if leaves_joint(change) {
             changer.leave_joint()

@@ -162,6 +162,9 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
                 Ok(Outcome::Handled)
             }
             Receipt::Applied { index, size, payload } => {
+                if index >= self.superseded {
+                    self.superseded = 0;
+                }
                 self.applied(index, size, payload)?;
                 Ok(Outcome::Handled)
             }

@@ -14,6 +14,7 @@ use crate::proto::eraftpb::{Entry, Message, MessageType};
 use crate::read_only::{ReadOnlyQueue, ReadState};
 use crate::storage::Storage;
 use crate::trace::{Event, Tracer};
+use crate::tracker::Progress;
 
 impl<S: Storage, T: Tracer> Raft<S, T> {
     /// Asks for an index that a read must wait for; the answer comes as a [`ReadState`].
@@ -57,16 +58,19 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
         if (self.rules.may_read)(committed_term, self.term) {
             self.confirm_read(request);
         } else {
-            self.reads.postponed.push_back(request);
+            self.reads.postpone(request);
         }
         Ok(Outcome::Handled)
     }
 
     /// The leader's first own entry is committed: it knows now what is.
     pub(super) fn release_postponed_reads(&mut self) {
+        if self.reads.len() == 0 {
+            return;
+        }
         let committed_term = self.log.term(self.log.committed()).ok();
         if (self.rules.may_read)(committed_term, self.term) {
-            while let Some(request) = self.reads.postponed.pop_front() {
+            while let Some(request) = self.reads.pop_postponed() {
                 self.confirm_read(request);
             }
         }
@@ -145,10 +149,12 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
         if sent == confirmed {
             return;
         }
-        let (own, prs) = (self.id, &self.prs);
-        let position =
-            |id| prs.get(id).map(|progress| if id == own { sent } else { progress.read_position });
-        let quorum = prs.configuration().voters.committed_index(position, &self.rules);
+        let own = self.id;
+        let position = |id, progress: &Progress| match id {
+            id if id == own => sent,
+            _ => progress.read_position,
+        };
+        let quorum = self.prs.quorum_of(position, &self.rules);
         self.reads.confirm((self.rules.reads_confirmed)(quorum, sent, confirmed));
         while let Some(read) = self.reads.pop_confirmed() {
             self.answer_read(read.request, read.index);

@@ -317,8 +317,15 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
             return Ok(self.ignore(from, Ignored::NotMember(from)));
         };
         progress.recent_active = true;
-        let settles_probe = progress.matched == index && progress.state == ProgressState::Probe;
-        if !progress.acknowledge(index) && !settles_probe {
+        progress.requested_snapshot = 0;
+        // An answer that brings no news may still end a probe, or confirm a snapshot that was asked
+        // for although the log was complete.
+        let settles = match progress.state {
+            ProgressState::Probe => progress.matched == index,
+            ProgressState::Snapshot => index >= progress.pending_snapshot,
+            ProgressState::Replicate => false,
+        };
+        if !progress.acknowledge(index) && !settles {
             let matched = progress.matched;
             return Ok(self.ignore(from, Ignored::StaleAcknowledgement { index, matched }));
         }
@@ -443,6 +450,8 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
         };
         progress.recent_active = true;
         progress.paused = false;
+        // Who waits for a snapshot answers everything with its request.
+        progress.requested_snapshot = 0;
         let unsure = progress.state == ProgressState::Probe;
         progress.append_due |= unsure || progress.matched < last;
         self.flush()?;

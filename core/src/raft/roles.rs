@@ -26,27 +26,18 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
         self.heartbeat_due = false;
         self.drop_reads(DropReason::LeadershipLost);
         self.prs.reset_votes();
-        let last = self.log.last_index();
-        for (_, progress) in self.prs.iter_mut() {
-            progress.reset(last + 1);
-        }
-        // One's own log counts as it is: nothing commits before an entry of the own term does, and
-        // that one is acknowledged only after all before it are on disk.
-        if let Some(own) = self.prs.get_mut(self.id) {
-            own.acknowledge(last);
-        }
+        self.prs.stop_leading();
     }
 
     /// Reads that were accepted here cannot be answered any more; those of other peers will ask
     /// again.
     pub(super) fn drop_reads(&mut self, reason: DropReason) {
-        for mut request in self.reads.drain() {
+        for mut request in self.reads.reset() {
             if request.from == NONE || request.from == self.id {
                 let context = request.entries.pop().unwrap_or_default().data;
                 self.dropped_reads.push(DroppedRead { reason, context });
             }
         }
-        self.reads.reset();
     }
 
     fn trace_role(&mut self) {
@@ -95,8 +86,13 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
         self.role = StateRole::Leader;
         self.leader = self.id;
         // An unapplied membership change may hide anywhere in the inherited log.
-        self.pending_conf_index = self.log.last_index();
+        let last = self.log.last_index();
+        self.pending_conf_index = last;
+        self.prs.start_leading(last + 1);
         if let Some(own) = self.prs.get_mut(self.id) {
+            // One's own log counts as it is: nothing commits before an entry of the own term does,
+            // and that one is acknowledged only after all before it are on disk.
+            own.acknowledge(last);
             own.become_replicate();
             own.recent_active = true;
         }
@@ -121,6 +117,10 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
 
     fn tick_election(&mut self) -> Result<()> {
         self.election_elapsed = self.election_elapsed.saturating_add(1);
+        let patience = u64::from(self.settings.election_timeout);
+        if self.requested_snapshot > 0 && self.ticks - self.requested_at >= patience {
+            self.requested_snapshot = 0;
+        }
         if self.election_elapsed < self.randomized_election_timeout || !self.is_promotable() {
             return Ok(());
         }

@@ -127,6 +127,9 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
         // Before anything changes: a state that contradicts itself must leave no trace.
         let next = confchange::restore(&self.prs, &conf_state, id.index)?;
         self.trace(|raft| raft.restoring_event(id));
+        if self.log.applying_index() > self.log.applied() {
+            self.superseded = self.log.applying_index();
+        }
         self.log.restore(snapshot);
         if id.index >= self.requested_snapshot {
             self.requested_snapshot = 0;
@@ -174,7 +177,8 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
 
     /// Asks the leader for a snapshot in place of entries, because this peer's state machine is
     /// damaged although its log is not (raft-rs `request_snapshot`). Until it comes, appends and
-    /// heartbeats are answered with the request.
+    /// heartbeats are answered with the request; but only for an election time-out, since without
+    /// this peer's acknowledgements nothing may ever be committed that the snapshot could contain.
     pub(crate) fn request_snapshot(&mut self) -> Result<()> {
         let (last, term) = (self.log.last_id()?, self.term);
         let error = if self.role == StateRole::Leader {
@@ -188,6 +192,7 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
             SnapshotRequestError::OldTerm { last_term: last.term, term }
         } else {
             self.requested_snapshot = last.index;
+            self.requested_at = self.ticks;
             return self.send_snapshot_request().map(drop);
         };
         Err(Error::SnapshotRequestDropped(error))

@@ -2,6 +2,7 @@
 
 mod ready;
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
@@ -37,20 +38,27 @@ use crate::tracker::{Configuration, Progress};
 /// come at any time, also between [`ready`](Self::ready) and [`advance`](Self::advance): a slow
 /// disk does not stop the clock.
 #[derive(Clone, Debug)]
+#[repr(C)]
 pub struct RawNode<S, T = ()> {
     pub(crate) raft: Raft<S, T>,
     pub(crate) offered_soft_state: SoftState,
     pub(crate) offered_hard_state: HardState,
-    async_persist: bool,
+    /// With `async_persist`, what waits for the disk and for the state machine.
+    pipeline: Option<Box<Pipeline>>,
     /// What this peer is to be told when `Ready`s are advanced, in their order.
     receipts: VecDeque<(u64, Receipt)>,
-    /// What waits for `Ready`s to be on disk, with `async_persist`.
-    responses: VecDeque<(u64, Response)>,
-    /// What waits for the state machine, with `async_persist`.
-    applying: VecDeque<Receipt>,
     last_number: u64,
     /// The memory of an advanced `Ready`, for the next one.
     spare: ready::Spare,
+}
+
+/// What `Ready`s under way lead to.
+#[derive(Clone, Debug, Default)]
+struct Pipeline {
+    /// What waits for them to be on disk, in their order.
+    responses: VecDeque<(u64, Response)>,
+    /// What waits for their entries to be applied.
+    applying: VecDeque<Receipt>,
 }
 
 /// A view of a peer for tools and tests.
@@ -101,10 +109,8 @@ impl<S: Storage, T: Tracer> RawNode<S, T> {
             offered_soft_state: raft.soft_state(),
             offered_hard_state: raft.hard_state(),
             raft,
-            async_persist: config.async_persist,
+            pipeline: config.async_persist.then(Box::default),
             receipts: VecDeque::new(),
-            responses: VecDeque::new(),
-            applying: VecDeque::new(),
             last_number: 0,
             spare: ready::Spare::default(),
         })
@@ -210,7 +216,9 @@ impl<S: Storage, T: Tracer> RawNode<S, T> {
     /// changes nothing.
     ///
     /// # Errors
-    /// A change that is not supported; membership is as before.
+    /// A change that cannot be applied, or one that a snapshot has overtaken
+    /// ([`ConfChangeError::Superseded`](crate::ConfChangeError::Superseded)); membership is as
+    /// before.
     pub fn apply_conf_change(&mut self, change: &ConfChangeV2) -> Result<ConfState> {
         self.raft.apply_conf_change(change)
     }

@@ -76,7 +76,7 @@ impl<S: Storage, T: Tracer> RawNode<S, T> {
             || !raft.own_receipts.is_empty()
             || !raft.after_persist.is_empty()
             || raft.log.has_unoffered()
-            || raft.log.has_next_committed(!self.async_persist)
+            || raft.log.has_next_committed(self.pipeline.is_none())
             || !raft.read_states.is_empty()
             || !raft.dropped_reads.is_empty()
             || raft.soft_state() != self.offered_soft_state
@@ -95,7 +95,7 @@ impl<S: Storage, T: Tracer> RawNode<S, T> {
         self.raft.make_appends()?;
         let stored = self.raft.unstable_last()?;
         let mut committed = core::mem::take(&mut self.spare.committed_entries);
-        let unstable = !self.async_persist;
+        let unstable = self.pipeline.is_none();
         if let Err(error) = self.raft.log.take_next_committed(unstable, &mut committed) {
             self.spare.committed_entries = committed;
             return Err(error.into());
@@ -150,27 +150,27 @@ impl<S: Storage, T: Tracer> RawNode<S, T> {
         let number = self.last_number;
         let own = self.raft.own_receipts.drain(..);
         self.receipts.extend(own.map(|receipt| (number, receipt)));
-        let late = self.raft.after_persist.drain(..);
-        self.responses.extend(late.map(|response| (number, response)));
+        if let Some(pipeline) = &mut self.pipeline {
+            let late = self.raft.after_persist.drain(..);
+            pipeline.responses.extend(late.map(|response| (number, response)));
+        }
         if stored.is_some() || snapshot.is_some() {
             let snapshot = snapshot.cloned().map(Box::new);
             let receipt = Receipt::Stored { term: self.raft.term, last: stored, snapshot };
-            if self.async_persist {
-                self.responses.push_back((number, Response::Own(receipt)));
-            } else {
-                self.receipts.push_back((number, receipt));
+            match &mut self.pipeline {
+                Some(p) => p.responses.push_back((number, Response::Own(receipt))),
+                None => self.receipts.push_back((number, receipt)),
             }
         }
-        let size = self.raft.log.applying(committed, !self.async_persist);
+        let size = self.raft.log.applying(committed, self.pipeline.is_none());
         if let Some(last) = committed.last() {
             let limited = self.raft.settings.max_uncommitted_size > 0;
             let payloads = committed.iter().map(|entry| entry.data.len() as u64);
             let payload = if limited { payloads.sum() } else { 0 };
             let receipt = Receipt::Applied { index: last.index, size, payload };
-            if self.async_persist {
-                self.applying.push_back(receipt);
-            } else {
-                self.receipts.push_back((number, receipt));
+            match &mut self.pipeline {
+                Some(pipeline) => pipeline.applying.push_back(receipt),
+                None => self.receipts.push_back((number, receipt)),
             }
         }
     }
@@ -182,7 +182,7 @@ impl<S: Storage, T: Tracer> RawNode<S, T> {
     /// A storage that cannot be read when what is persisted makes this peer a leader; the rest is
     /// noted all the same. [`Error::WrongMode`] with `async_persist`.
     pub fn advance(&mut self, mut ready: Ready) -> Result<()> {
-        if self.async_persist {
+        if self.pipeline.is_some() {
             return Err(Error::WrongMode("advance"));
         }
         let number = ready.number;
@@ -195,7 +195,8 @@ impl<S: Storage, T: Tracer> RawNode<S, T> {
     }
 
     fn next_response(&mut self, number: u64) -> Option<Response> {
-        let due = self.responses.pop_front_if(|(waits_for, _)| *waits_for <= number);
+        let responses = &mut self.pipeline.as_mut()?.responses;
+        let due = responses.pop_front_if(|(waits_for, _)| *waits_for <= number);
         due.map(|(_, response)| response)
     }
 
@@ -207,7 +208,7 @@ impl<S: Storage, T: Tracer> RawNode<S, T> {
     /// A storage that cannot be read when what is persisted makes this peer a leader; what it would
     /// have sent is sent later. [`Error::WrongMode`] without `async_persist`.
     pub fn on_persisted(&mut self, number: u64) -> Result<Vec<Message>> {
-        if !self.async_persist {
+        if self.pipeline.is_none() {
             return Err(Error::WrongMode("on_persisted"));
         }
         let mut messages = Vec::new();
@@ -217,9 +218,10 @@ impl<S: Storage, T: Tracer> RawNode<S, T> {
                 Response::Own(receipt) => {
                     if let Err(error) = self.raft.receive(receipt) {
                         // What was already taken out must not be lost with the error.
-                        let waiting = messages.into_iter().map(Response::Send);
-                        for response in waiting.rev() {
-                            self.responses.push_front((number, response));
+                        if let Some(pipeline) = &mut self.pipeline {
+                            for message in messages.into_iter().rev() {
+                                pipeline.responses.push_front((number, Response::Send(message)));
+                            }
                         }
                         return Err(error);
                     }
@@ -236,15 +238,15 @@ impl<S: Storage, T: Tracer> RawNode<S, T> {
     /// A storage that cannot be read when that lets a leader leave a joint configuration.
     /// [`Error::WrongMode`] without `async_persist`.
     pub fn on_applied(&mut self, index: u64) -> Result<()> {
-        if !self.async_persist {
-            return Err(Error::WrongMode("on_applied"));
-        }
         let done = |receipt: &mut Receipt| match receipt {
             Receipt::Applied { index: last, .. } => *last <= index,
             _ => true,
         };
+        let Some(pipeline) = &mut self.pipeline else {
+            return Err(Error::WrongMode("on_applied"));
+        };
         let mut result = Ok(());
-        while let Some(receipt) = self.applying.pop_front_if(done) {
+        while let Some(receipt) = pipeline.applying.pop_front_if(done) {
             result = result.and(self.raft.receive(receipt).map(drop));
         }
         result
@@ -255,7 +257,9 @@ impl<S: Storage, T: Tracer> RawNode<S, T> {
     /// message, as etcd's storage threads do.
     pub fn responses(&self, number: u64) -> impl Iterator<Item = &Response> + '_ {
         let of_ready = move |&(waits_for, _): &&(u64, Response)| *waits_for == number;
-        self.responses.iter().filter(of_ready).map(|(_, response)| response)
+        let pipeline = self.pipeline.iter();
+        let all = pipeline.flat_map(|pipeline| &pipeline.responses);
+        all.filter(of_ready).map(|(_, response)| response)
     }
 
     /// Takes out what waits for `Ready` `number` and all before it. Then

@@ -12,20 +12,26 @@ pub use self::progress::{Progress, ProgressState};
 use crate::proto::eraftpb::ConfState;
 use crate::rules::{Rules, Tally};
 
-/// The members in the order of their ids, each with its progress and its vote.
+/// The members, a leader's view of each, and a candidate's votes.
+///
+/// Only a leader knows how the others stand, so only a leader spends memory on it: on all other
+/// peers there is no [`Progress`] at all.
 #[derive(Clone, Debug)]
 pub struct ProgressTracker {
     pub(crate) configuration: Configuration,
+    /// In the order of their ids; empty unless this peer leads.
     members: Vec<Member>,
-    window: Inflights,
+    leads: bool,
+    /// Answers of the current election, at most one for each member.
+    votes: Vec<(u64, bool)>,
+    max_inflight_msgs: u32,
+    max_inflight_bytes: u64,
 }
 
 #[derive(Clone, Debug)]
 struct Member {
     id: u64,
     progress: Progress,
-    /// Its answer in the current election.
-    vote: Option<bool>,
 }
 
 impl ProgressTracker {
@@ -35,17 +41,39 @@ impl ProgressTracker {
         Self {
             configuration: Configuration::new(),
             members: Vec::new(),
-            window: Inflights::new(max_inflight_msgs, max_inflight_bytes),
+            leads: false,
+            votes: Vec::new(),
+            max_inflight_msgs,
+            max_inflight_bytes,
         }
     }
 
-    /// Nobody, with the same windows.
+    /// Nobody, in the same role with the same windows.
     pub(crate) fn emptied(&self) -> Self {
-        Self {
-            configuration: Configuration::new(),
-            members: Vec::new(),
-            window: self.window.clone(),
+        let empty = Self::new(self.max_inflight_msgs, self.max_inflight_bytes);
+        Self { leads: self.leads, ..empty }
+    }
+
+    /// This peer leads from now on: every member is to be probed at `next`.
+    pub(crate) fn start_leading(&mut self, next: u64) {
+        self.leads = true;
+        self.members.clear();
+        let Configuration { voters, learners, .. } = &self.configuration;
+        for id in voters.ids().iter().chain(learners.iter()) {
+            let progress = Progress { is_learner: learners.contains(id), ..self.fresh(next) };
+            let place = self.members.partition_point(|member| member.id < id);
+            self.members.insert(place, Member { id, progress });
         }
+    }
+
+    /// This peer does not lead.
+    pub(crate) fn stop_leading(&mut self) {
+        self.leads = false;
+        self.members = Vec::new();
+    }
+
+    fn fresh(&self, next: u64) -> Progress {
+        Progress::new(next, Inflights::new(self.max_inflight_msgs, self.max_inflight_bytes))
     }
 
     fn position(&self, id: u64) -> Result<usize, usize> {
@@ -57,24 +85,21 @@ impl ProgressTracker {
         &self.configuration
     }
 
-    /// Number of members.
-    pub fn len(&self) -> usize {
-        self.members.len()
-    }
-
-    /// Whether there are no members.
-    pub fn is_empty(&self) -> bool {
-        self.members.is_empty()
-    }
-
     /// Whether `id` is a member, as a voter or a learner.
     pub fn contains(&self, id: u64) -> bool {
-        self.position(id).is_ok()
+        self.configuration.contains(id)
     }
 
     /// Ids in ascending order.
-    pub fn ids(&self) -> impl Iterator<Item = u64> + '_ {
-        self.members.iter().map(|member| member.id)
+    pub fn ids(&self) -> impl Iterator<Item = u64> + use<> {
+        let Configuration { voters, learners, .. } = &self.configuration;
+        let ids: crate::quorum::Majority = voters.ids().iter().chain(learners.iter()).collect();
+        ids.into_iter()
+    }
+
+    /// Number of members that a leader looks after.
+    pub(crate) fn len(&self) -> usize {
+        self.members.len()
     }
 
     /// The id of the member at `position`, counted from 0.
@@ -82,7 +107,7 @@ impl ProgressTracker {
         self.members.get(position).map(|member| member.id)
     }
 
-    /// The progress of `id`.
+    /// The progress of `id`, on a leader.
     pub fn get(&self, id: u64) -> Option<&Progress> {
         self.position(id).ok().map(|position| &self.members[position].progress)
     }
@@ -91,7 +116,7 @@ impl ProgressTracker {
         self.position(id).ok().map(|position| &mut self.members[position].progress)
     }
 
-    /// All members with their progress, in the order of their ids.
+    /// All members with their progress, in the order of their ids, on a leader.
     pub fn iter(&self) -> impl Iterator<Item = (u64, &Progress)> + '_ {
         self.members.iter().map(|member| (member.id, &member.progress))
     }
@@ -100,14 +125,15 @@ impl ProgressTracker {
         self.members.iter_mut().map(|member| (member.id, &mut member.progress))
     }
 
-    /// Adds a member that starts at `next`, heard of a moment ago: otherwise it might cost the
-    /// leader its quorum before it could speak.
+    /// A leader begins to look after a member that starts at `next`, heard of a moment ago:
+    /// otherwise it might cost the leader its quorum before it could speak.
     pub(crate) fn insert(&mut self, id: u64, next: u64, is_learner: bool) {
+        if !self.leads {
+            return;
+        }
         if let Err(position) = self.position(id) {
-            let mut progress = Progress::new(next, self.window.clone());
-            progress.is_learner = is_learner;
-            progress.recent_active = true;
-            self.members.insert(position, Member { id, progress, vote: None });
+            let progress = Progress { is_learner, recent_active: true, ..self.fresh(next) };
+            self.members.insert(position, Member { id, progress });
         }
     }
 
@@ -124,27 +150,25 @@ impl ProgressTracker {
 
     /// Counts `id`'s answer; only its first of an election counts.
     pub(crate) fn record_vote(&mut self, id: u64, granted: bool) {
-        if let Ok(position) = self.position(id) {
-            self.members[position].vote.get_or_insert(granted);
+        if self.contains(id) && self.vote(id).is_none() {
+            self.votes.push((id, granted));
         }
     }
 
     /// How `id` voted in the current election, if it answered.
     pub fn vote(&self, id: u64) -> Option<bool> {
-        self.position(id).ok().and_then(|position| self.members[position].vote)
+        self.votes.iter().find(|(voter, _)| *voter == id).map(|&(_, granted)| granted)
     }
 
     pub(crate) fn reset_votes(&mut self) {
-        for member in &mut self.members {
-            member.vote = None;
-        }
+        self.votes = Vec::new();
     }
 
     /// How many members that are no learners granted their vote, and how many refused it.
     pub fn count_votes(&self) -> (usize, usize) {
-        let voters = || self.members.iter().filter(|member| !member.progress.is_learner);
-        let count = |answer| voters().filter(|member| member.vote == Some(answer)).count();
-        (count(true), count(false))
+        let voters = &self.configuration.voters;
+        let votes = || self.votes.iter().filter(|(id, _)| voters.contains(*id));
+        (votes().filter(|(_, granted)| *granted).count(), votes().filter(|(_, g)| !g).count())
     }
 
     /// What the votes so far add up to.
@@ -160,8 +184,29 @@ impl ProgressTracker {
 
     /// The highest index that a quorum holds; [`u64::MAX`] without voters.
     pub fn quorum_index(&self, rules: &Rules) -> u64 {
-        let matched = |id| self.get(id).map(|progress| progress.matched);
-        self.configuration.voters.committed_index(matched, rules)
+        self.quorum_of(|_, progress| progress.matched, rules)
+    }
+
+    /// The highest number that a quorum has reached, given each member's.
+    pub(crate) fn quorum_of(&self, reached: impl Fn(u64, &Progress) -> u64, rules: &Rules) -> u64 {
+        // Members and voters are both in the order of their ids, so one look at each is enough.
+        let numbers = |voters: &crate::quorum::Majority| {
+            let mut members = self.members.iter();
+            voters.highest_common(
+                |id| {
+                    let member = members.find(|member| member.id == id);
+                    member.map_or(0, |member| reached(id, &member.progress))
+                },
+                rules,
+            )
+        };
+        let voters = &self.configuration.voters;
+        let incoming = numbers(&voters.incoming);
+        if voters.is_joint() {
+            (rules.joint_commit)(incoming, numbers(&voters.outgoing))
+        } else {
+            incoming
+        }
     }
 }
 
@@ -171,6 +216,7 @@ mod tests {
 
     fn tracker(voters: &[u64]) -> ProgressTracker {
         let mut tracker = ProgressTracker::new(1, 0);
+        tracker.start_leading(1);
         for &id in voters {
             tracker.insert(id, 1, false);
             tracker.configuration.voters.incoming.insert(id);
@@ -217,8 +263,10 @@ mod tests {
     fn members_stay_in_the_order_of_their_ids() {
         let mut t = tracker(&[3, 1, 2, 3]);
         assert_eq!(t.conf_state().voters, [1, 2, 3]);
-        t.remove(2);
-        t.remove(2);
+        for _ in 0..2 {
+            t.remove(2);
+            t.configuration.voters.incoming.remove(2);
+        }
         assert_eq!(t.ids().collect::<Vec<_>>(), [1, 3]);
         assert_eq!(t.id_at(1), Some(3));
     }

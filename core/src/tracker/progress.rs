@@ -45,7 +45,7 @@ pub struct Progress {
     /// The commit index of the last message sent.
     pub(crate) sent_commit: u64,
     /// Election time-outs that the snapshot has been on its way for.
-    snapshot_age: u32,
+    pub(super) snapshot_age: u32,
 }
 
 impl Progress {
@@ -65,18 +65,6 @@ impl Progress {
             sent_commit: 0,
             snapshot_age: 0,
         }
-    }
-
-    /// Forgets what was known, for a new leader whose log ends just before `next`.
-    pub(crate) fn reset(&mut self, next: u64) {
-        self.matched = 0;
-        self.next = next;
-        self.enter(ProgressState::Probe);
-        self.append_due = false;
-        self.recent_active = false;
-        self.requested_snapshot = 0;
-        self.read_position = 0;
-        self.sent_commit = 0;
     }
 
     fn enter(&mut self, state: ProgressState) {

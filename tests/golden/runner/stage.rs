@@ -50,7 +50,7 @@ impl Stage {
     fn add(&mut self, id: u64, members: Vec<u64>) -> Result<()> {
         let template = self.template.clone().ok_or("a scene begins with `cluster`")?;
         let rules = self.rules;
-        let config = Config { id, rules, ..template };
+        let config = Config { id, rules: rules.into(), ..template };
         let node = Node::new(config, Disk::new(members));
         match self.nodes.insert(id, node) {
             None => Ok(()),

@@ -75,6 +75,7 @@ fn direct_each_cause_makes_a_node_ready() {
         }),
         ("owed append", |node| {
             node.raft.role = Leader;
+            node.raft.prs.start_leading(2);
             node.offered_soft_state = node.raft.soft_state();
             send_append(&mut node.raft, 2);
         }),

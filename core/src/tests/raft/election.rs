@@ -202,6 +202,9 @@ fn r22_only_a_leader_sends_heartbeats() {
     for (role, count) in [(Leader, 2), (Candidate, 0), (Follower, 0)] {
         let mut raft = on_storage(1, &[1, 2, 3], terms(&[0, 1]));
         (raft.term, raft.role) = (1, role);
+        if role == Leader {
+            raft.prs.start_leading(3);
+        }
         raft.step(beat(1)).unwrap();
         let expected = [MsgHeartbeat, MsgHeartbeat];
         assert_eq!(kinds(&sent(&mut raft)), expected[..count], "{role:?}");
