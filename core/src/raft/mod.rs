@@ -129,7 +129,7 @@ impl From<&Config> for Settings {
 /// In this order in memory, so that a tick of an idle peer touches one line of the cache: a machine
 /// may tick ten thousand of them.
 #[derive(Clone, Debug)]
-#[repr(C)]
+#[repr(C, align(64))]
 pub struct Raft<S, T = ()> {
     /// Ticks since the peer started.
     pub(crate) ticks: u64,

@@ -105,6 +105,7 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
     ///
     /// # Errors
     /// A storage that cannot be read when a campaign starts; the timer runs on.
+    #[inline]
     pub fn tick(&mut self) -> Result<()> {
         self.ticks = self.ticks.wrapping_add(1);
         match self.role {
@@ -115,11 +116,11 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
         }
     }
 
+    #[inline]
     fn tick_election(&mut self) -> Result<()> {
         self.election_elapsed = self.election_elapsed.saturating_add(1);
-        let patience = u64::from(self.settings.election_timeout);
-        if self.requested_snapshot > 0 && self.ticks - self.requested_at >= patience {
-            self.requested_snapshot = 0;
+        if self.requested_snapshot > 0 {
+            self.expire_snapshot_request();
         }
         if self.election_elapsed < self.randomized_election_timeout || !self.is_promotable() {
             return Ok(());

@@ -198,6 +198,14 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
         Err(Error::SnapshotRequestDropped(error))
     }
 
+    /// Nobody may be able to make what was asked for: go on without.
+    #[cold]
+    pub(super) fn expire_snapshot_request(&mut self) {
+        if self.ticks - self.requested_at >= u64::from(self.settings.election_timeout) {
+            self.requested_snapshot = 0;
+        }
+    }
+
     pub(super) fn send_snapshot_request(&mut self) -> Result<Outcome> {
         let last = self.log.last_id()?;
         self.promise(Message {

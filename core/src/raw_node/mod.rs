@@ -145,6 +145,7 @@ impl<S: Storage, T: Tracer> RawNode<S, T> {
     ///
     /// # Errors
     /// A storage that cannot be read when a campaign starts.
+    #[inline]
     pub fn tick(&mut self) -> Result<()> {
         self.raft.tick()
     }
