@@ -17,6 +17,10 @@ Usage: cargo xtask <command> [options]
             --no-browser  leave out the steps that need a browser
             --fail-fast   stop at the first step that fails
             STEP…         run only these steps (see below)
+  bench   measure the core next to raft-rs, or as wasm next to itself
+            --wasm        as wasm, in node
+            --json        one JSON object a row
+            --quick       a tenth of the work, for a first look
   dist    build the release page into dist/ and print its size
   help    print this
 
@@ -33,6 +37,8 @@ pub(crate) enum Command {
     Serve(ServeOptions),
     /// Run what CI runs.
     Test(TestOptions),
+    /// Measure the core; the arguments are handed on.
+    Bench(Vec<String>),
     /// Build the release page.
     Dist,
 }
@@ -76,6 +82,7 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command>
     match command.as_str() {
         "serve" => Ok(Command::Serve(serve_options(rest)?)),
         "test" => Ok(Command::Test(test_options(rest)?)),
+        "bench" => Ok(Command::Bench(rest.to_vec())),
         "dist" if rest.is_empty() => Ok(Command::Dist),
         "dist" => bail!("`dist` takes no options"),
         "help" => Ok(Command::Help),

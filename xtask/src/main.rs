@@ -13,6 +13,7 @@ use crate::args::Command;
 use crate::project::Project;
 
 mod args;
+mod bench;
 mod browser;
 mod dist;
 mod node;
@@ -41,6 +42,7 @@ fn run() -> Result<()> {
         Command::Help => help(),
         Command::Serve(options) => serve::serve(&project, &options),
         Command::Test(options) => test::test(&project, &options),
+        Command::Bench(args) => bench::bench(&project, &args),
         Command::Dist => dist::dist(&project),
     }
 }

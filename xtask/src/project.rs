@@ -28,6 +28,12 @@ impl Project {
         Ok(Self { root: root()?, cache: cache(|name| env::var_os(name))? })
     }
 
+    /// Where cargo puts what it builds.
+    pub(crate) fn target_dir(&self) -> PathBuf {
+        let set = std::env::var_os("CARGO_TARGET_DIR").filter(|dir| !dir.is_empty());
+        set.map_or_else(|| self.root.join("target"), |dir| self.root.join(dir))
+    }
+
     /// The cargo that started this command, so that both use one toolchain.
     pub(crate) fn cargo(&self) -> Command {
         let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());

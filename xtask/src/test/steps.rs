@@ -6,6 +6,7 @@ use std::process::Command;
 use anyhow::{Result, bail};
 
 use super::report::Outcome;
+use crate::bench;
 use crate::browser;
 use crate::dist;
 use crate::node;
@@ -34,7 +35,11 @@ pub(super) const STEPS: [Step; 10] = [
     step("clippy", "no lint fires, natively", clippy),
     step("clippy-wasm", "no lint fires, compiled for the browser", clippy_wasm),
     step("docs", "the documentation builds without a warning", docs),
-    step("no-std", "the core builds for wasm and for a machine without an OS", no_std),
+    step(
+        "no-std",
+        "the core builds for wasm, which imports nothing, and for a machine without an OS",
+        no_std,
+    ),
     step("native", "unit, black-box and documentation tests", native),
     step("deny", "licences, sources and advisories of the dependencies", deny),
     step("wasm", "the tests that need a browser, in headless Chromium", wasm).in_browser(),
@@ -90,6 +95,7 @@ fn no_std(project: &Project) -> Result<Outcome> {
         rust::ensure_target(project, target)?;
         sh::run(project.cargo().args(["build", "-p", "raft-core", "--target", target]))?;
     }
+    bench::check_imports(project)?;
     Ok(Outcome::Passed)
 }
 
