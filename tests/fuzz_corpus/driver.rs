@@ -264,7 +264,11 @@ impl Peer {
         {
             assert_eq!(first.index, self.given + 1, "applied in order, each entry once");
             self.given = last.index;
-            assert!(last.index <= self.node.raft().log().committed());
+            let log = self.node.raft().log();
+            assert!(last.index <= log.committed());
+            if let Ok(stored) = log.slice(first.index, last.index + 1, u64::MAX) {
+                assert_eq!(stored, ready.committed_entries);
+            }
         }
         for message in &ready.messages {
             let bytes: usize = message.entries.iter().map(prost::Message::encoded_len).sum();
