@@ -56,6 +56,8 @@ struct Questions {
     beats: VecDeque<(u64, u64)>,
     /// The tick at which the newest question that a quorum answered was asked.
     lease_start: Option<u64>,
+    /// Somebody was told to campaign whatever leases there are.
+    lease_void: bool,
 }
 
 impl ReadOnlyQueue {
@@ -137,8 +139,13 @@ impl ReadOnlyQueue {
 
     /// Whether a quorum promised, less than `lease_ticks` ago, to follow nobody else.
     pub(crate) fn has_lease(&self, tick: u64, lease_ticks: u64) -> bool {
-        let start = self.0.as_ref().and_then(|q| q.lease_start);
-        start.is_some_and(|start| tick < start + lease_ticks)
+        let valid = self.0.as_ref().filter(|q| !q.lease_void);
+        valid.and_then(|q| q.lease_start).is_some_and(|start| tick < start + lease_ticks)
+    }
+
+    /// No lease is worth anything for as long as this leadership lasts.
+    pub(crate) fn void_lease(&mut self) {
+        self.questions().lease_void = true;
     }
 
     /// Forgets everything, since another leadership begins, and returns every request that was not

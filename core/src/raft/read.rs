@@ -97,7 +97,7 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
     /// Whether nobody else can have been elected, if no clock runs off. Void once the successor may
     /// have been told to campaign: it ignores the lease.
     fn has_lease(&self) -> bool {
-        let lease = u64::from(self.settings.election_timeout);
+        let lease = self.lease_ticks();
         self.settings.read_only == ReadOnly::LeaseBased
             && self.transferee.is_none()
             && self.reads.has_lease(self.ticks, lease)
@@ -107,8 +107,14 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
     /// elected within an election time-out from now.
     pub(super) fn begin_lease_beat(&mut self) {
         if self.settings.read_only == ReadOnly::LeaseBased {
-            self.reads.add_beat(self.ticks, u64::from(self.settings.election_timeout));
+            self.reads.add_beat(self.ticks, self.lease_ticks());
         }
+    }
+
+    /// How long a lease lasts: one tick less than a follower waits. Clocks that run alike need not
+    /// tick at the same moment, and a follower may see its first tick just after the heartbeat.
+    fn lease_ticks(&self) -> u64 {
+        u64::from(self.settings.election_timeout.saturating_sub(1))
     }
 
     fn answer_read(&mut self, mut request: Message, index: u64) {

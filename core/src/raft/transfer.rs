@@ -69,6 +69,11 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
     }
 
     fn send_timeout_now(&mut self, to: u64, after_catch_up: bool) {
+        // The message may arrive long after the transfer is given up, and `to` will not mind any
+        // lease.
+        if self.settings.read_only == crate::ReadOnly::LeaseBased {
+            self.reads.void_lease();
+        }
         let msg_type = MessageType::MsgTimeoutNow.into();
         self.send(Message { msg_type, to, ..Message::default() });
         self.trace(|_| Event::TimeoutNowSent { to, after_catch_up });
