@@ -23,7 +23,7 @@ use crate::eraftpb::{
 };
 pub(crate) use crate::log::tests::entry;
 pub(crate) use crate::raft::StateRole::{self, Candidate, Follower, Leader, PreCandidate};
-use crate::{Config, EntryId, MemStorage, NONE, Raft, RawNode, Ready, SelfAck};
+use crate::{Config, EntryId, MemStorage, NONE, Raft, RawNode, Ready, Receipt, SelfAck};
 
 /// Term and index of an entry, for tables.
 pub(crate) type Id = (u64, u64);
@@ -57,6 +57,48 @@ pub(crate) fn fresh(id: u64, peers: &[u64]) -> TestRaft {
 
 pub(crate) fn on_storage(id: u64, peers: &[u64], storage: MemStorage) -> TestRaft {
     Raft::new(&config(id, peers), storage).unwrap()
+}
+
+/// A peer with settings of its own.
+pub(crate) fn peer_with(id: u64, peers: &[u64], change: impl FnOnce(&mut Config)) -> TestRaft {
+    stored_with(id, peers, MemStorage::new(), change)
+}
+
+/// A peer with settings of its own on a storage.
+pub(crate) fn stored_with(
+    id: u64,
+    peers: &[u64],
+    storage: MemStorage,
+    change: impl FnOnce(&mut Config),
+) -> TestRaft {
+    let mut config = config(id, peers);
+    change(&mut config);
+    Raft::new(&config, storage).unwrap()
+}
+
+/// As many new peers, all with the same settings.
+pub(crate) fn network_with(count: u64, change: impl Fn(&mut Config)) -> Network {
+    let all = ids(count);
+    Network::given(all.iter().map(|&id| peer_with(id, &all, &change)))
+}
+
+/// An empty log of a cluster with learners.
+pub(crate) fn members_of(voters: &[u64], learners: &[u64]) -> MemStorage {
+    let mut storage = MemStorage::new();
+    let (voters, learners) = (voters.to_vec(), learners.to_vec());
+    storage.set_conf_state(ConfState { voters, learners, ..ConfState::default() });
+    storage
+}
+
+/// Applies everything committed, membership changes too.
+pub(crate) fn apply(raft: &mut TestRaft) -> Vec<Entry> {
+    let entries = next_ents(raft);
+    for change in entries.iter().filter_map(|entry| crate::conf_change_of(entry).unwrap()) {
+        raft.apply_conf_change(&change).unwrap();
+    }
+    let applied = Receipt::Applied { index: raft.log.applied(), size: 0, payload: 0 };
+    raft.receive(applied).unwrap();
+    entries
 }
 
 /// A peer that leads term 1 of `peers`, with its first entry in the log and owed to all.

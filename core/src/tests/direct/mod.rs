@@ -2,10 +2,14 @@
 //! and promises of this core that have no counterpart there.
 
 mod append;
+mod check_quorum;
+mod lease;
 mod membership;
 mod own_ack;
+mod prevote;
 mod progress;
 mod random;
+mod reads;
 mod ready;
 mod slow_disk;
 mod snapshot;
