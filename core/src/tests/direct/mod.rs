@@ -3,9 +3,13 @@
 
 mod append;
 mod check_quorum;
+mod flow;
+mod joint;
+mod learners;
 mod lease;
 mod membership;
 mod own_ack;
+mod pipelined;
 mod prevote;
 mod progress;
 mod random;
