@@ -13,6 +13,10 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
     /// within a term.
     fn reset(&mut self, term: u64) {
         self.vote = (self.rules.vote_in_term)(self.term, term, self.vote);
+        if term != self.term {
+            // A request goes to one leader, and the log it was made for may give way.
+            self.requested_snapshot = 0;
+        }
         self.term = term;
         self.leader = NONE;
         self.heartbeat_elapsed = 0;
@@ -46,10 +50,6 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
 
     /// Follows `leader` in `term`; [`NONE`] if it is not known yet.
     pub(crate) fn become_follower(&mut self, term: u64, leader: u64) {
-        if term != self.term {
-            // A request goes to one leader, and the log it was made for may give way.
-            self.requested_snapshot = 0;
-        }
         self.reset(term);
         self.role = StateRole::Follower;
         self.leader = leader;
