@@ -274,10 +274,7 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
         };
         progress.recent_active = true;
         if message.request_snapshot > 0 {
-            progress.request_snapshot(message.request_snapshot);
-            self.owe_append(from);
-            self.flush()?;
-            return Ok(Outcome::Handled);
+            return self.handle_snapshot_request(message);
         }
         let hint = EntryId::new(message.log_term, message.reject_hint);
         self.trace(|_| Event::AppendRejected { from, index: rejected, hint });

@@ -221,6 +221,22 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
         Ok(Outcome::Handled)
     }
 
+    /// A follower asks for a snapshot that reaches what it holds. Until it has that, it acknowledges
+    /// nothing; but if earlier acknowledgements were lost, what it holds may not be committed, and
+    /// no snapshot would ever reach it. So its request counts as one: it names its last entry.
+    pub(super) fn handle_snapshot_request(&mut self, message: &Message) -> Result<Outcome> {
+        let (from, last) = (message.from, EntryId::new(message.log_term, message.reject_hint));
+        if last.term > 0 && self.log.holds(last) {
+            self.acknowledged(from, last.index)?;
+        }
+        if let Some(progress) = self.prs.get_mut(from) {
+            progress.request_snapshot(message.request_snapshot);
+        }
+        self.owe_append(from);
+        self.flush()?;
+        Ok(Outcome::Handled)
+    }
+
     /// The transport could not reach `id`: appends in flight are probably lost.
     pub(crate) fn report_unreachable(&mut self, id: u64) {
         if let Some(progress) = self.leader_view_of(id) {

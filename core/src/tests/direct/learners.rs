@@ -10,8 +10,10 @@ fn voter_and_learner() -> Network {
     Network::given([peer(1), peer(2)])
 }
 
+/// None if `id` is no member at all.
 fn is_learner(raft: &TestRaft, id: u64) -> Option<bool> {
-    raft.prs.get(id).map(|progress| progress.is_learner)
+    let configuration = raft.prs.configuration();
+    configuration.contains(id).then(|| !configuration.voters.contains(id))
 }
 
 /// etcd TestLearnerElectionTimeout

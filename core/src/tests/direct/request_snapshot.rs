@@ -212,6 +212,7 @@ fn direct_unasked_older_snapshot_keeps_what_was_acknowledged() {
     let entries = vec![entry(1, 12)];
     let append = Message { term: 1, log_term: 1, index: 11, entries, ..msg(MsgAppend, 1, 2) };
     net[2].step(append).unwrap();
+    sent(&mut net[2]);
     request(&mut net[2]);
     let older = Some(snapshot(1, 11, &[1, 2, 3]).into());
     net[2].step(Message { term: 1, snapshot: older, ..msg(MsgSnapshot, 1, 2) }).unwrap();
