@@ -105,7 +105,7 @@ fn config(id: u64, setup: &Setup) -> Config {
         async_persist: setup.slow_disk,
         pre_vote: setup.pre_vote,
         check_quorum: setup.check_quorum,
-        rules: setup.rules,
+        rules: setup.rules.into(),
         ..Config::new(id)
     }
 }

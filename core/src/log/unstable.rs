@@ -22,11 +22,14 @@ pub(crate) struct Unstable {
     /// Entries just before `offset` that are persisted and were not handed out for application yet.
     /// They will be soon, and then need neither be read back nor copied.
     settled: Vec<Entry>,
+    /// Bytes of their payload.
+    settled_bytes: usize,
 }
 
-/// More than so many settled entries are left to the storage: a leader cut off from its followers
-/// must not hold its whole log in memory.
+/// More settled entries, or bytes of them, are left to the storage: a leader cut off from its
+/// followers must not hold its whole log in memory.
 const MAX_SETTLED: usize = 1024;
+const MAX_SETTLED_BYTES: usize = 1024 * 1024;
 
 /// What became of a confirmed write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +66,7 @@ impl Unstable {
             offset,
             offered: offset,
             settled: Vec::new(),
+            settled_bytes: 0,
         }
     }
 
@@ -157,15 +161,23 @@ impl Unstable {
     fn settle(&mut self, count: usize, applying: u64) {
         let continues = |last: &Entry| last.index + 1 == self.offset;
         if !self.settled.last().is_none_or(continues) {
-            self.settled.clear();
+            self.forget_settled();
         }
         let known = usize::try_from((applying + 1).saturating_sub(self.offset)).unwrap_or(count);
+        let bytes = self.settled_bytes + payload(&self.entries[known.min(count)..count]);
         let drained = self.entries.drain(..count);
-        if self.settled.len() + count <= MAX_SETTLED {
+        if self.settled.len() + count <= MAX_SETTLED && bytes <= MAX_SETTLED_BYTES {
             self.settled.extend(drained.skip(known));
+            self.settled_bytes = bytes;
         } else {
-            self.settled.clear();
+            drop(drained);
+            self.forget_settled();
         }
+    }
+
+    fn forget_settled(&mut self) {
+        self.settled = Vec::new();
+        self.settled_bytes = 0;
     }
 
     /// Moves settled entries from `low` up to but without `high` to `entries`, as many as fit in
@@ -178,11 +190,12 @@ impl Unstable {
         entries: &mut Vec<Entry>,
     ) -> Option<u64> {
         if self.settled.first()?.index != low {
-            self.settled.clear();
+            self.forget_settled();
             return None;
         }
         let wanted = usize::try_from(high - low).unwrap_or(usize::MAX).min(self.settled.len());
         let count = count_within(&self.settled[..wanted], max_size);
+        self.settled_bytes -= payload(&self.settled[..count]);
         entries.extend(self.settled.drain(..count));
         if self.settled.is_empty() {
             self.settled.shrink_to(64);
@@ -211,7 +224,7 @@ impl Unstable {
         self.offset = EntryId::of_snapshot(&snapshot).index + 1;
         self.offered = self.offset;
         self.entries.clear();
-        self.settled.clear();
+        self.forget_settled();
         self.snapshot = Some(Box::new(snapshot));
         self.snapshot_offered = false;
     }
@@ -236,6 +249,7 @@ impl Unstable {
             self.offset = first;
             self.entries = entries;
             self.settled.retain(|entry| entry.index < first);
+            self.settled_bytes = payload(&self.settled);
             Rewrite::Replaced(first)
         } else {
             self.entries.truncate(self.position(first).unwrap_or(0));
@@ -245,6 +259,10 @@ impl Unstable {
         self.offered = self.offered.min(first);
         rewrite
     }
+}
+
+fn payload(entries: &[Entry]) -> usize {
+    entries.iter().map(|entry| entry.data.len()).sum()
 }
 
 #[cfg(test)]
