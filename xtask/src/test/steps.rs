@@ -100,8 +100,11 @@ fn no_std(project: &Project) -> Result<Outcome> {
 }
 
 /// nextest where it is installed: it runs all test binaries at once. It leaves the examples in
-/// the documentation to `cargo test`.
+/// the documentation to `cargo test`. The examples of the core play a short play each.
 fn native(project: &Project) -> Result<Outcome> {
+    for example in ["cluster", "tcp"] {
+        sh::run(project.cargo().args(["run", "--quiet", "--example", example]))?;
+    }
     if !sh::is_on_path("cargo-nextest") {
         return passes(project.cargo().args(["test", "--workspace"]));
     }
