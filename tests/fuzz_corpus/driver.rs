@@ -157,7 +157,7 @@ impl Peer {
             }
             14 => self.node.store().fail(bytes.below(4)),
             15 => self.compact(),
-            16 => drop(self.take_ready()),
+            16 => self.take_ready(),
             17 => self.write(),
             18 => self.turn(),
             19 => self.take_role(bytes.below(5)),

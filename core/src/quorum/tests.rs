@@ -22,7 +22,7 @@ fn held() -> impl Strategy<Value = Vec<Option<u64>>> {
 }
 
 fn of<T: Copy>(table: &[Option<T>]) -> impl Fn(u64) -> Option<T> + '_ {
-    |id| table.get(id as usize - 1).copied().flatten()
+    |id| table.iter().zip(1..).find(|(_, other)| *other == id).and_then(|(value, _)| *value)
 }
 
 /// Every way to choose more than half of `set`, by counting in binary.
