@@ -46,6 +46,11 @@ pub(crate) fn config(id: u64, peers: &[u64]) -> Config {
     }
 }
 
+/// How many cases a property is tried with: a few where each step is interpreted.
+pub(crate) const fn cases(usual: u32) -> u32 {
+    if cfg!(miri) { 4 } else { usual }
+}
+
 pub(crate) fn ids(count: u64) -> Vec<u64> {
     (1..=count).collect()
 }
