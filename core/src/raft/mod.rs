@@ -171,6 +171,8 @@ pub struct Raft<S, T = ()> {
     superseded: u64,
     /// Heartbeats are owed to confirm reads.
     heartbeat_due: bool,
+    /// The storage could not be read when the commit index was to be moved, or reads released.
+    commit_undecided: bool,
     pub(crate) settings: Settings,
     pub(crate) rules: RuleBook,
     rng: TimeoutRng,
@@ -229,6 +231,7 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
             requested_at: 0,
             superseded: 0,
             heartbeat_due: false,
+            commit_undecided: false,
             settings: Settings::from(config),
             rules: config.rules.clone(),
             rng: TimeoutRng::new(config.seed, config.id),

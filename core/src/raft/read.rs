@@ -68,7 +68,7 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
         if self.reads.len() == 0 {
             return;
         }
-        let committed_term = self.log.term(self.log.committed()).ok();
+        let committed_term = self.committable_term(self.log.committed());
         if (self.rules.may_read)(committed_term, self.term) {
             while let Some(request) = self.reads.pop_postponed() {
                 self.confirm_read(request);

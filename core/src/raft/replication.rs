@@ -174,7 +174,7 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
         let question = CommitQuestion {
             committed: from,
             quorum_index,
-            quorum_term: self.log.term(quorum_index).ok(),
+            quorum_term: self.committable_term(quorum_index),
             term: self.term,
         };
         self.log.commit_to((self.rules.leader_commit)(&question));
@@ -188,6 +188,14 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
             self.owe_appends();
         }
         true
+    }
+
+    /// The term at `index`. If the storage cannot be read now, the decision that needed it is made
+    /// with the next heartbeat: nothing else need happen again that would lead to it.
+    pub(super) fn committable_term(&mut self, index: u64) -> Option<u64> {
+        let term = self.log.known_term(index);
+        self.commit_undecided |= term.is_err();
+        term.ok().flatten()
     }
 
     /// A follower's side of AppendEntries.
@@ -390,6 +398,9 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
 
     /// The heartbeat timer fired.
     pub(super) fn beat(&mut self) {
+        if core::mem::take(&mut self.commit_undecided) && !self.maybe_commit() {
+            self.release_postponed_reads();
+        }
         self.begin_lease_beat();
         self.broadcast_heartbeat();
     }

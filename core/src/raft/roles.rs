@@ -28,6 +28,7 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
         self.pending_conf_index = 0;
         self.uncommitted_size = 0;
         self.heartbeat_due = false;
+        self.commit_undecided = false;
         self.drop_reads(DropReason::LeadershipLost);
         self.prs.reset_votes();
         self.prs.stop_leading();
