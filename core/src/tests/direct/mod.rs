@@ -4,11 +4,13 @@
 mod append;
 mod check_quorum;
 mod flow;
+mod handover;
 mod joint;
 mod known_failures;
 mod learners;
 mod lease;
 mod membership;
+mod outcomes;
 mod own_ack;
 mod pipelined;
 mod prevote;
@@ -23,5 +25,7 @@ mod snapshot;
 mod step;
 mod storage_errors;
 mod timers;
+mod tracer;
 mod transfer;
+
 mod votes;
