@@ -210,7 +210,7 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
 
     /// A vote request or refusal may tell of a commit index that its sender knows (raft-rs). Who
     /// holds that entry holds everything before it, so it is committed here, too.
-    fn learn_commit(&mut self, message: &Message) -> Result<()> {
+    pub(super) fn learn_commit(&mut self, message: &Message) -> Result<()> {
         let id = EntryId::new(message.commit_term, message.commit);
         if !self.settings.share_commit || id.term == 0 || self.role == StateRole::Leader {
             return Ok(());

@@ -78,7 +78,12 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
                 let index = EntryId::of_snapshot(&snapshot).index;
                 Ok(Some(snapshot).filter(|_| index > 0 && index >= matched))
             }
-            Err(StorageError::SnapshotTemporarilyUnavailable) => Ok(None),
+            // It concerns one follower: the others must not wait for it.
+            Err(
+                StorageError::SnapshotTemporarilyUnavailable
+                | StorageError::SnapshotOutOfDate
+                | StorageError::Unavailable,
+            ) => Ok(None),
             Err(error) => Err(error),
         }
     }

@@ -129,7 +129,13 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
                 self.trace(|_| Event::VoteRefused(facts));
                 self.answer_vote(Ballot::PreVote, from, self.term, true);
             }
-            _ => return Ok(self.ignore(from, Ignored::LowerTerm { kind, from, theirs, own })),
+            _ => {
+                if is_vote_answer(kind) && message.reject {
+                    // What is committed is so in every term, and may be what this peer lacks to win.
+                    self.learn_commit(message)?;
+                }
+                return Ok(self.ignore(from, Ignored::LowerTerm { kind, from, theirs, own }));
+            }
         }
         Ok(self.reject(Rejected::LowerTerm { kind, from, theirs, own }))
     }
@@ -197,6 +203,10 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
         self.election_elapsed = 0;
         self.leader = leader;
     }
+}
+
+fn is_vote_answer(kind: MessageType) -> bool {
+    matches!(kind, MessageType::MsgRequestVoteResponse | MessageType::MsgRequestPreVoteResponse)
 }
 
 fn ballot_of_request(kind: MessageType) -> Option<Ballot> {

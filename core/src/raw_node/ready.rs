@@ -249,6 +249,13 @@ impl<S: Storage, T: Tracer> RawNode<S, T> {
         while let Some(receipt) = pipeline.applying.pop_front_if(done) {
             result = result.and(self.raft.receive(receipt).map(drop));
         }
+        let log = &self.raft.log;
+        let index = index.min(log.applying_index());
+        if index > log.applied() {
+            // In the middle of a batch: its bytes count when it is done.
+            let part = Receipt::Applied { index, size: 0, payload: 0 };
+            result = result.and(self.raft.receive(part).map(drop));
+        }
         result
     }
 
