@@ -2,58 +2,48 @@
 //!
 //! Each file in `tests/golden/` is one scene: it reads as prose, and what its commands print is
 //! kept beside them. `UPDATE_GOLDEN=1 cargo test --test golden` writes what they print now;
-//! `SCENE=figure_8` plays only the files whose name contains that. See `docs/scenes.md`.
+//! `SCENE=figure_8` plays only the files whose path contains that. See `docs/scenes.md`.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
 
 use std::path::{Path, PathBuf};
-use std::{env, fs, io};
+use std::{env, fs};
 
-use raft_core::Rules;
+use raft_scenes::{Mode, Played, play, replace, scenes_in};
 
-#[path = "golden/runner/mod.rs"]
-mod runner;
-
-fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
-}
-
-/// The scenes by name, in the order of their names.
-fn scenes() -> io::Result<Vec<(String, PathBuf)>> {
+/// The scenes by name, with their text, in the order of their names.
+fn scenes() -> Vec<(String, PathBuf, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let wanted = env::var("SCENE").unwrap_or_default();
     let mut scenes = Vec::new();
-    for file in fs::read_dir(folder())? {
-        let path = file?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if name.ends_with(".txt") && name.contains(&wanted) {
-            scenes.push((format!("tests/golden/{name}"), path));
+    for path in scenes_in(&root.join("tests/golden")).unwrap() {
+        let name = path.strip_prefix(root).unwrap().display().to_string();
+        if name.contains(&wanted) {
+            let text = fs::read_to_string(&path).unwrap();
+            scenes.push((name, path, text));
         }
     }
-    scenes.sort();
-    Ok(scenes)
+    assert!(!scenes.is_empty(), "no scene was found");
+    scenes
 }
 
-/// Writes beside the file and renames, so that a test that reads it meanwhile finds a whole scene.
-fn replace(path: &Path, text: &str) -> io::Result<()> {
-    let fresh = path.with_extension("new");
-    fs::write(&fresh, text)?;
-    fs::rename(fresh, path)
+fn played(name: &str, text: &str) -> Played {
+    play(name, text, Mode::Strict).unwrap_or_else(|error| panic!("{error}"))
 }
 
 #[test]
 fn every_scene_prints_what_it_says() {
     let update = env::var_os("UPDATE_GOLDEN").is_some();
     let mut failures = Vec::new();
-    let scenes = scenes().unwrap();
-    assert!(!scenes.is_empty(), "no scene was found");
-    for (name, path) in &scenes {
-        let text = fs::read_to_string(path).unwrap();
-        match runner::play(name, &text, Rules::default()) {
+    for (name, path, text) in scenes() {
+        match play(&name, &text, Mode::Strict) {
             Ok(played) if update => {
                 if played.rewritten != text {
-                    replace(path, &played.rewritten).unwrap();
+                    replace(&path, &played.rewritten).unwrap();
                 }
             }
             Ok(played) => failures.extend(played.mismatches),
-            Err(error) => failures.push(error),
+            Err(error) => failures.push(error.to_string()),
         }
     }
     let count = failures.len();
@@ -61,14 +51,24 @@ fn every_scene_prints_what_it_says() {
 }
 
 #[test]
-fn every_scene_begins_by_saying_what_it_teaches_and_where_the_paper_does() {
-    for (name, path) in scenes().unwrap() {
-        let text = fs::read_to_string(path).unwrap();
-        let played = runner::play(&name, &text, Rules::default()).unwrap();
-        let heading = played.heading.to_lowercase();
-        let source = ["section", "figure", "thesis"].iter().any(|word| heading.contains(word));
+fn every_scene_begins_by_saying_what_it_teaches_and_where_to_read_more() {
+    for (name, _, text) in scenes() {
+        let heading = played(&name, &text).heading.to_lowercase();
+        let sources = ["section", "figure", "thesis"];
+        let source = sources.iter().any(|word| heading.contains(word));
         assert!(source, "{name}: the heading names no section, figure or thesis chapter");
-        let long = text.lines().find(|line| line.chars().count() > 100);
+        let long = text.lines().find(|line| line.starts_with('#') && line.chars().count() > 100);
         assert_eq!(long, None, "{name}: a line does not fit");
+    }
+}
+
+#[test]
+fn a_scene_that_breaks_a_rule_shows_what_comes_of_it_and_no_other_does() {
+    for (name, _, text) in scenes() {
+        let lawless = text.contains(" rules=");
+        let broken = text.lines().any(|line| line.trim_start().starts_with("BROKEN "));
+        assert_eq!(lawless, broken, "{name}");
+        let says = name.rsplit('/').next().is_some_and(|file| file.starts_with("without_"));
+        assert_eq!(lawless, says, "{name}: the name says whether it does");
     }
 }

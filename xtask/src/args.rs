@@ -1,6 +1,7 @@
-//! The command line: three commands with few options, so a parser of a page does.
+//! The command line: four commands with few options, so a parser of a page does.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
 
@@ -17,6 +18,10 @@ Usage: cargo xtask <command> [options]
             --no-browser  leave out the steps that need a browser
             --fail-fast   stop at the first step that fails
             STEP…         run only these steps (see below)
+  scenes  play the scenes of a folder, ours (tests/golden) or those of etcd raft
+            DIR…          folders of .txt files
+            --semantic    leave log lines out of the comparison
+            --rewrite     write what the scenes print now into the files
   bench   measure the core next to raft-rs, or as wasm next to itself
             --wasm        as wasm, in node
             --json        one JSON object a row
@@ -37,6 +42,8 @@ pub(crate) enum Command {
     Serve(ServeOptions),
     /// Run what CI runs.
     Test(TestOptions),
+    /// Play scenes.
+    Scenes(ScenesOptions),
     /// Measure the core; the arguments are handed on.
     Bench(Vec<String>),
     /// Build the release page.
@@ -67,6 +74,17 @@ pub(crate) struct TestOptions {
     pub(crate) steps: Vec<String>,
 }
 
+/// Options of `scenes`.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct ScenesOptions {
+    /// Folders or files, as they were typed.
+    pub(crate) folders: Vec<PathBuf>,
+    /// Leave log lines out of the comparison.
+    pub(crate) semantic: bool,
+    /// Write what the scenes print now into the files.
+    pub(crate) rewrite: bool,
+}
+
 /// Parses the arguments after `cargo xtask`.
 ///
 /// # Errors
@@ -82,6 +100,7 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command>
     match command.as_str() {
         "serve" => Ok(Command::Serve(serve_options(rest)?)),
         "test" => Ok(Command::Test(test_options(rest)?)),
+        "scenes" => Ok(Command::Scenes(scenes_options(rest)?)),
         "bench" => Ok(Command::Bench(rest.to_vec())),
         "dist" if rest.is_empty() => Ok(Command::Dist),
         "dist" => bail!("`dist` takes no options"),
@@ -142,6 +161,24 @@ fn test_options(args: &[String]) -> Result<TestOptions> {
     Ok(options)
 }
 
+fn scenes_options(args: &[String]) -> Result<ScenesOptions> {
+    let mut options = ScenesOptions::default();
+    for arg in args {
+        match arg.as_str() {
+            "--semantic" => options.semantic = true,
+            "--rewrite" => options.rewrite = true,
+            option if option.starts_with('-') => {
+                bail!("`scenes` has no option `{option}`; see `cargo xtask help`")
+            }
+            folder => options.folders.push(folder.into()),
+        }
+    }
+    if options.folders.is_empty() {
+        bail!("`scenes` needs a folder, such as tests/golden");
+    }
+    Ok(options)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -191,8 +228,25 @@ mod tests {
     }
 
     #[test]
+    fn scenes_takes_folders_and_flags() {
+        let line = "scenes tests/golden /tmp/other --semantic";
+        let Command::Scenes(options) = parse_words(line).unwrap() else {
+            panic!("not `scenes`");
+        };
+        assert!(options.semantic && !options.rewrite);
+        assert_eq!(options.folders, [PathBuf::from("tests/golden"), PathBuf::from("/tmp/other")]);
+    }
+
+    #[test]
     fn what_is_not_known_is_an_error_and_not_ignored() {
-        for line in ["sevre", "serve --fast", "test --browser", "dist --release"] {
+        for line in [
+            "sevre",
+            "serve --fast",
+            "test --browser",
+            "dist --release",
+            "scenes",
+            "scenes tests/golden --lax",
+        ] {
             assert!(parse_words(line).is_err(), "{line}");
         }
     }

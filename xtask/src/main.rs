@@ -20,6 +20,7 @@ mod node;
 mod packages;
 mod project;
 mod rust;
+mod scenes;
 mod serve;
 mod sh;
 mod test;
@@ -42,6 +43,7 @@ fn run() -> Result<()> {
         Command::Help => help(),
         Command::Serve(options) => serve::serve(&project, &options),
         Command::Test(options) => test::test(&project, &options),
+        Command::Scenes(options) => scenes::scenes(&project, &options),
         Command::Bench(args) => bench::bench(&project, &args),
         Command::Dist => dist::dist(&project),
     }

@@ -48,6 +48,13 @@ impl ProgressTracker {
         }
     }
 
+    /// Nobody, as a leader begins who looks after all that are added.
+    pub const fn of_leader(max_inflight_msgs: u32, max_inflight_bytes: u64) -> Self {
+        let mut nobody = Self::new(max_inflight_msgs, max_inflight_bytes);
+        nobody.leads = true;
+        nobody
+    }
+
     /// Nobody, in the same role with the same windows.
     pub(crate) fn emptied(&self) -> Self {
         let empty = Self::new(self.max_inflight_msgs, self.max_inflight_bytes);

@@ -1,0 +1,126 @@
+//! Entries and membership changes in words.
+
+use alloc::format;
+use alloc::string::String;
+use core::fmt::Write;
+
+use prost::Message as _;
+
+use super::quote::write_quoted;
+use super::ready::List;
+use crate::proto::eraftpb::{
+    ConfChange, ConfChangeSingle, ConfChangeTransition, ConfChangeType, ConfChangeV2, Entry,
+    EntryType,
+};
+
+/// The type of an entry: `EntryNormal`, `EntryConfChange` or `EntryConfChangeV2`.
+pub fn entry_type(kind: EntryType) -> &'static str {
+    kind.as_str_name()
+}
+
+/// An entry on one line: term, index, type, and what it carries. `3/5 EntryNormal "x"`,
+/// `3/6 EntryConfChangeV2 v4 r1`.
+pub fn entry(entry: &Entry) -> String {
+    let mut line = String::new();
+    write_entry(&mut line, entry);
+    line
+}
+
+/// Entries, one a line.
+pub fn entries(entries: &[Entry]) -> String {
+    let mut text = String::new();
+    for entry in entries {
+        write_entry(&mut text, entry);
+        text.push('\n');
+    }
+    text
+}
+
+/// What changes: `v1` makes peer 1 a voter, `l2` makes peer 2 a learner, `r3` removes peer 3.
+pub fn conf_changes(changes: &[ConfChangeSingle]) -> String {
+    let mut line = String::new();
+    for (position, change) in changes.iter().enumerate() {
+        if position > 0 {
+            line.push(' ');
+        }
+        let letter = match ConfChangeType::try_from(change.change_type) {
+            Ok(ConfChangeType::AddNode) => "v",
+            Ok(ConfChangeType::AddLearnerNode) => "l",
+            Ok(ConfChangeType::RemoveNode) => "r",
+            Err(_) => "unknown",
+        };
+        // Writing to a string cannot fail.
+        let _ = write!(line, "{letter}{}", change.node_id);
+    }
+    line
+}
+
+pub(super) fn write_entry(line: &mut String, entry: &Entry) {
+    let _ = write!(line, "{}/{} ", entry.term, entry.index);
+    let changes = match EntryType::try_from(entry.entry_type) {
+        Ok(kind) => {
+            line.push_str(entry_type(kind));
+            changes_of(kind, entry)
+        }
+        Err(_) => {
+            let _ = write!(line, "{}", entry.entry_type);
+            return;
+        }
+    };
+    match changes {
+        None => {
+            line.push(' ');
+            write_quoted(line, &entry.data);
+        }
+        Some(Err(_)) => line.push_str(" (does not decode)"),
+        // Leaving a joint configuration has nothing to say but that.
+        Some(Ok(changes)) if changes.is_empty() => {}
+        Some(Ok(changes)) => {
+            line.push(' ');
+            line.push_str(&changes);
+        }
+    }
+}
+
+/// The membership change that an entry carries, in words; none if it carries a command.
+fn changes_of(kind: EntryType, entry: &Entry) -> Option<Result<String, prost::DecodeError>> {
+    let data = entry.data.clone();
+    match kind {
+        EntryType::EntryNormal => None,
+        EntryType::EntryConfChange => Some(ConfChange::decode(data).map(|change| {
+            let (change_type, node_id) = (change.change_type, change.node_id);
+            conf_changes(&[ConfChangeSingle { change_type, node_id }])
+        })),
+        EntryType::EntryConfChangeV2 => {
+            Some(ConfChangeV2::decode(data).map(|change| conf_changes(&change.changes)))
+        }
+    }
+}
+
+/// A membership change with all that it says, as Go prints the structure.
+pub(super) fn whole_change(change: &ConfChangeV2, v1: bool) -> String {
+    let kind = |number| match ConfChangeType::try_from(number) {
+        Ok(ConfChangeType::AddNode) => "ConfChangeAddNode",
+        Ok(ConfChangeType::AddLearnerNode) => "ConfChangeAddLearnerNode",
+        Ok(ConfChangeType::RemoveNode) => "ConfChangeRemoveNode",
+        Err(_) => "unknown",
+    };
+    let context = List(&change.context);
+    let mut singles = String::new();
+    for (position, single) in change.changes.iter().enumerate() {
+        let (kind, id) = (kind(single.change_type), single.node_id);
+        if v1 {
+            return format!("{{{kind} {id} {context} 0}}");
+        }
+        let gap = if position > 0 { " " } else { "" };
+        // Writing to a string cannot fail.
+        let _ = write!(singles, "{gap}{{{kind} {id}}}");
+    }
+    let transition = match ConfChangeTransition::try_from(change.transition) {
+        Ok(ConfChangeTransition::Auto) => "ConfChangeTransitionAuto",
+        Ok(ConfChangeTransition::Implicit) => "ConfChangeTransitionJointImplicit",
+        Ok(ConfChangeTransition::Explicit) => "ConfChangeTransitionJointExplicit",
+        Err(_) => "unknown",
+    };
+    format!("{{{transition} [{singles}] {context}}}")
+}

@@ -1,0 +1,1 @@
+//! What each form looks like. The scenes compare many more.
