@@ -26,6 +26,11 @@ Usage: cargo xtask <command> [options]
             --wasm        as wasm, in node
             --json        one JSON object a row
             --quick       a tenth of the work, for a first look
+  interop run clusters of our nodes and raft-rs's, one from each seed
+            --seeds N     how many (default: 2000)
+            --start S     the first one (default: 0)
+            --jobs J      on so many threads (default: all)
+            --trace       print every event instead
   dist    build the release page into dist/ and print its size
   help    print this
 
@@ -46,6 +51,8 @@ pub(crate) enum Command {
     Scenes(ScenesOptions),
     /// Measure the core; the arguments are handed on.
     Bench(Vec<String>),
+    /// Run mixed clusters; the arguments are handed on.
+    Interop(Vec<String>),
     /// Build the release page.
     Dist,
 }
@@ -102,6 +109,7 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command>
         "test" => Ok(Command::Test(test_options(rest)?)),
         "scenes" => Ok(Command::Scenes(scenes_options(rest)?)),
         "bench" => Ok(Command::Bench(rest.to_vec())),
+        "interop" => Ok(Command::Interop(rest.to_vec())),
         "dist" if rest.is_empty() => Ok(Command::Dist),
         "dist" => bail!("`dist` takes no options"),
         "help" => Ok(Command::Help),

@@ -16,6 +16,7 @@ mod args;
 mod bench;
 mod browser;
 mod dist;
+mod interop;
 mod node;
 mod packages;
 mod project;
@@ -45,6 +46,7 @@ fn run() -> Result<()> {
         Command::Test(options) => test::test(&project, &options),
         Command::Scenes(options) => scenes::scenes(&project, &options),
         Command::Bench(args) => bench::bench(&project, &args),
+        Command::Interop(args) => interop::interop(&project, &args),
         Command::Dist => dist::dist(&project),
     }
 }

@@ -9,6 +9,7 @@ use super::report::Outcome;
 use crate::bench;
 use crate::browser;
 use crate::dist;
+use crate::interop;
 use crate::node;
 use crate::project::Project;
 use crate::rust;
@@ -30,7 +31,7 @@ pub(super) struct Step {
 }
 
 /// Cheap ones first, so that a slip shows early.
-pub(super) const STEPS: [Step; 10] = [
+pub(super) const STEPS: [Step; 11] = [
     step("fmt", "the code is formatted", fmt),
     step("clippy", "no lint fires, natively", clippy),
     step("clippy-wasm", "no lint fires, compiled for the browser", clippy_wasm),
@@ -41,6 +42,7 @@ pub(super) const STEPS: [Step; 10] = [
         no_std,
     ),
     step("native", "unit, black-box and documentation tests", native),
+    step("interop", "2,000 clusters of our nodes and raft-rs's keep every promise", interop),
     step("deny", "licences, sources and advisories of the dependencies", deny),
     step("wasm", "the tests that need a browser, in headless Chromium", wasm).in_browser(),
     step(PAGE, "the release page builds", page).in_browser(),
@@ -110,6 +112,11 @@ fn native(project: &Project) -> Result<Outcome> {
     }
     sh::run(project.cargo().args(["nextest", "run", "--workspace"]))?;
     passes(project.cargo().args(["test", "--workspace", "--doc"]))
+}
+
+fn interop(project: &Project) -> Result<Outcome> {
+    let args = ["--seeds", "2000"].map(str::to_owned);
+    interop::interop(project, &args).map(|()| Outcome::Passed)
 }
 
 fn deny(project: &Project) -> Result<Outcome> {
