@@ -2,7 +2,7 @@
 //! that are almost right. `fuzz/` has the same targets for `cargo fuzz`, which looks for new ones.
 //!
 //! `FUZZ_INPUTS=5000000 FUZZ_SEED=7 cargo test --release --test fuzz_corpus` runs more, or others. A
-//! failing input is printed; put it into `REGRESSIONS` to keep it.
+//! failing input is printed.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 

@@ -469,7 +469,7 @@ impl Model {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(500))]
+    #![proptest_config(ProptestConfig::with_cases(crate::tests::harness::cases(500)))]
 
     #[test]
     fn log_reads_like_a_plain_vector(ops in prop::collection::vec(any_op(), 0..40)) {

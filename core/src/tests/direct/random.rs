@@ -105,7 +105,7 @@ fn compact(raft: &mut TestRaft) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig::with_cases(cases(400)))]
 
     #[test]
     fn direct_random_schedules_keep_the_five_promises_of_raft(

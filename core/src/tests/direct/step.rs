@@ -171,7 +171,7 @@ fn any_event() -> impl Strategy<Value = Event> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1000))]
+    #![proptest_config(ProptestConfig::with_cases(cases(1000)))]
 
     /// Liars may ruin a cluster, but not a peer: it goes on, and its own invariants hold.
     #[test]
