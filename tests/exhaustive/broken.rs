@@ -1,5 +1,6 @@
 //! Proof that the search notices: with any one rule broken it finds what goes wrong.
 
+use raft_core::eraftpb::HardState;
 use raft_core::rules::{self, TermVerdict, VoteVerdict};
 use raft_core::{MemStorage, Rules};
 
@@ -94,6 +95,22 @@ fn it_notices_new_members_that_decide_alone() {
     let rules = Rules { joint_tally: |incoming, _| incoming, ..Rules::default() };
     let setup = Setup { rules, change, ..sound() };
     finds("new voters alone", setup, bounds, disks, "leader completeness");
+}
+
+#[test]
+fn it_notices_reads_that_an_older_answer_confirms() {
+    let rules = Rules { reads_confirmed: |_, sent, _| sent, ..Rules::default() };
+    let bounds = Bounds { led: true, reads: 2, proposals: 0, ..small() };
+    notices("older answers", rules, bounds, empty(), "stale read");
+}
+
+#[test]
+fn it_notices_reads_before_a_leader_knows_what_is_committed() {
+    let rules = Rules { may_read: |_, _| true, ..Rules::default() };
+    let mut disks = [disk(&[1], 1), disk(&[1], 1), disk(&[1], 1)];
+    disks[0].set_hard_state(HardState { term: 1, vote: 0, commit: 1 });
+    let bounds = Bounds { reads: 1, beats: 1, proposals: 0, ..small() };
+    notices("early reads", rules, bounds, disks, "stale read");
 }
 
 /// The rules are sound here; the driver is not.

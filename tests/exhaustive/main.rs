@@ -42,12 +42,15 @@ fn sound() -> Setup {
 fn small() -> Bounds {
     let states = env::var("EXHAUSTIVE_STATES").ok().and_then(|text| text.parse().ok());
     Bounds {
+        led: false,
         max_term: 2,
         proposals: 1,
         changes: 0,
+        reads: 0,
+        transfers: 0,
         crashes: 0,
         beats: 0,
-        max_states: states.unwrap_or(600_000),
+        max_states: states.unwrap_or(300_000),
     }
 }
 
@@ -117,19 +120,27 @@ fn holds(name: &str, setup: Setup, bounds: Bounds, disks: [MemStorage; 3], depth
 
 #[test]
 fn every_interleaving_of_two_terms_is_safe() {
-    holds("two terms", sound(), small(), empty(), 11);
+    holds("two terms", sound(), small(), empty(), 10);
+}
+
+#[test]
+fn every_interleaving_after_an_election_is_safe() {
+    let bounds = Bounds { led: true, max_term: 3, proposals: 2, ..small() };
+    holds("after an election", sound(), bounds, empty(), 8);
 }
 
 #[test]
 fn every_interleaving_with_heartbeats_is_safe() {
     let bounds = Bounds { beats: 2, proposals: 0, ..small() };
-    holds("heartbeats", sound(), bounds, empty(), 10);
+    holds("heartbeats", sound(), bounds, empty(), 9);
 }
 
 #[test]
 fn every_interleaving_with_slow_disks_and_a_crash_is_safe() {
     let setup = Setup { slow_disk: true, ..sound() };
-    holds("slow disks", setup, Bounds { crashes: 1, ..small() }, empty(), 8);
+    holds("slow disks", setup.clone(), Bounds { crashes: 1, ..small() }, empty(), 8);
+    let bounds = Bounds { led: true, crashes: 1, ..small() };
+    holds("slow disks later", setup, bounds, empty(), 8);
 }
 
 #[test]
@@ -141,7 +152,7 @@ fn every_interleaving_with_crashes_is_safe() {
 #[test]
 fn every_interleaving_with_pre_vote_and_check_quorum_is_safe() {
     let setup = Setup { pre_vote: true, check_quorum: true, ..sound() };
-    holds("pre-vote", setup, small(), empty(), 10);
+    holds("pre-vote", setup, small(), empty(), 9);
 }
 
 #[test]
@@ -162,4 +173,17 @@ fn every_interleaving_of_a_repair_is_safe() {
 fn every_interleaving_of_a_change_of_all_members_is_safe() {
     let (disks, bounds, change) = change_of_all();
     holds("members", Setup { change, ..sound() }, bounds, disks, 10);
+}
+
+/// Linearizability of reads: an answer reaches everything that was committed when it was asked for.
+#[test]
+fn every_interleaving_with_reads_is_safe() {
+    let bounds = Bounds { led: true, reads: 2, proposals: 0, ..small() };
+    holds("reads", sound(), bounds, empty(), 9);
+}
+
+#[test]
+fn every_interleaving_with_transfers_is_safe() {
+    let bounds = Bounds { led: true, transfers: 2, max_term: 3, ..small() };
+    holds("transfers", sound(), bounds, empty(), 8);
 }

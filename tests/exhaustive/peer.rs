@@ -28,6 +28,10 @@ pub(crate) enum Input {
     Propose(u8),
     /// An operator proposes the change of members.
     Change,
+    /// A client asks for the read of this number.
+    Read(u8),
+    /// An operator wants leadership to be handed to this peer.
+    Transfer(u64),
     /// Its disk has written the oldest `Ready` that is under way.
     Persist,
     /// It loses everything that is not on its disk, and starts again.
@@ -55,6 +59,8 @@ pub(crate) struct Facts {
 pub(crate) struct Effect {
     pub(crate) peer: PeerId,
     pub(crate) messages: Vec<MessageId>,
+    /// Reads that were answered, each with its number and the index that it sees.
+    pub(crate) served: Vec<(u8, u64)>,
     /// What a correct peer must never answer to another correct peer, or lose by itself.
     pub(crate) scandal: Option<String>,
 }
@@ -170,6 +176,8 @@ impl Catalogue {
             Input::Campaign => peer.node.campaign().map(drop),
             Input::Beat => peer.node.tick(),
             Input::Propose(number) => peer.node.propose(vec![number]).map(drop),
+            Input::Read(number) => peer.node.read_index(vec![number]),
+            Input::Transfer(to) => peer.node.transfer_leader(to).map(drop),
             Input::Change => peer.node.propose_conf_change(self.setup.change.clone()).map(drop),
             Input::Persist => {
                 messages.extend(peer.persist());
@@ -184,16 +192,18 @@ impl Catalogue {
             }
         };
         let scandal = match refused {
-            Err(Error::ProposalDropped(_) | Error::StepPeerNotFound(_)) | Ok(()) => None,
+            Err(Error::ProposalDropped(_) | Error::ReadDropped(_) | Error::StepPeerNotFound(_))
+            | Ok(()) => None,
             Err(error) => Some(format!("{error}")),
         };
-        peer.turn(&self.setup, &mut messages);
+        let mut served = Vec::new();
+        peer.turn(&self.setup, &mut messages, &mut served);
         let messages = messages.into_iter().map(|message| self.intern_message(message)).collect();
         let before = self.facts(id);
         let peer = self.intern(peer);
         let lost = input != Input::Crash && before.goes_back_to(&self.facts(peer));
         let scandal = scandal.or_else(|| lost.then(|| format!("{before:?} went backwards")));
-        Effect { peer, messages, scandal }
+        Effect { peer, messages, served, scandal }
     }
 
     fn intern(&mut self, peer: Peer) -> PeerId {
@@ -221,19 +231,12 @@ impl Catalogue {
 
 impl Peer {
     /// Everything that its future depends on. Clocks and counters of `Ready`s are left out: no timer
-    /// fires by itself, and numbers are only compared.
+    /// fires by itself, and numbers are only compared. So are settings and randomness.
     fn key(&self) -> String {
-        let raft = self.node.raft();
-        let mut key = String::with_capacity(2048);
-        let _ = write!(
-            key,
-            "{} {:?} {:?} {:?} {:?}",
-            raft.id(),
-            raft.hard_state(),
-            raft.soft_state(),
-            raft.log(),
-            raft.tracker(),
-        );
+        let raft = format!("{:?}", self.node.raft());
+        let (_clocks, raft) = raft.split_once("role: ").unwrap();
+        let (raft, _settings) = raft.split_once("settings: ").unwrap();
+        let mut key = String::from(raft);
         for ready in &self.unwritten {
             let _ = write!(key, " {:?} {:?}", ready.hard_state, ready.entries);
             for response in self.node.responses(ready.number) {
@@ -259,7 +262,7 @@ impl Peer {
     }
 
     /// Takes `Ready`s until there is none. A quick disk writes them at once.
-    fn turn(&mut self, setup: &Setup, messages: &mut Vec<Message>) {
+    fn turn(&mut self, setup: &Setup, messages: &mut Vec<Message>, served: &mut Vec<(u8, u64)>) {
         let slow_disk = setup.slow_disk;
         for _ in 0..20 {
             if !self.node.has_ready() {
@@ -267,6 +270,8 @@ impl Peer {
             }
             let mut ready = self.node.ready().unwrap();
             messages.append(&mut ready.messages);
+            let reads = ready.read_states.iter();
+            served.extend(reads.map(|read| (read.context[0], read.index)));
             self.change_members(&ready.committed_entries);
             if let Some(last) = ready.committed_entries.last().filter(|_| slow_disk) {
                 self.node.on_applied(last.index).unwrap();

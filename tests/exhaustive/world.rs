@@ -15,12 +15,19 @@ use crate::peer::{Catalogue, Cell, Facts, Input, MessageId, PeerId, Setup};
 /// What the search may do.
 #[derive(Clone, Copy)]
 pub(crate) struct Bounds {
+    /// The search begins when the first peer has been elected and all have heard of it; the messages
+    /// until then are gone.
+    pub(crate) led: bool,
     /// Nobody campaigns beyond this term.
     pub(crate) max_term: u64,
     /// Commands that clients propose in all.
     pub(crate) proposals: u8,
     /// Changes of members that operators propose in all.
     pub(crate) changes: u8,
+    /// Reads that clients ask for in all.
+    pub(crate) reads: u8,
+    /// Transfers of leadership that operators ask for in all.
+    pub(crate) transfers: u8,
     /// Crashes in all.
     pub(crate) crashes: u8,
     /// Heartbeats in all.
@@ -46,6 +53,9 @@ struct World {
     history: u32,
     proposals: u8,
     changes: u8,
+    /// For each read how much was committed when it was asked for.
+    reads: Vec<u8>,
+    transfers: u8,
     crashes: u8,
     beats: u8,
 }
@@ -97,16 +107,26 @@ impl Search {
             id += 1;
             self.catalogue.start(id, disk)
         });
-        let history = self.intern_history(History::default());
-        let first = World {
+        let mut first = World {
             peers,
             sent: Vec::new(),
-            history,
+            history: 0,
             proposals: 0,
             changes: 0,
+            reads: Vec::new(),
+            transfers: 0,
             crashes: 0,
             beats: 0,
         };
+        if self.bounds.led {
+            self.elect_first(&mut first.peers);
+        }
+        let mut history = History::default();
+        for peer in first.peers {
+            let facts = self.catalogue.facts(peer);
+            elect(&mut history, &facts).and(commit(&mut history, &facts)).unwrap();
+        }
+        first.history = self.intern_history(history);
         let first = Rc::new(first);
         self.seen.insert(first.clone(), 0);
         self.came_by.push((0, 0, Input::Crash));
@@ -142,6 +162,23 @@ impl Search {
         Report { states: self.seen.len(), steps: self.steps, parts, depth, violation }
     }
 
+    /// The first peer campaigns, and all messages arrive in order.
+    fn elect_first(&mut self, peers: &mut [PeerId; 3]) {
+        let mut inputs = VecDeque::from([(0, Input::Campaign)]);
+        while let Some((place, input)) = inputs.pop_front() {
+            let effect = self.catalogue.effect(peers[place], input);
+            peers[place] = effect.peer;
+            for &id in &effect.messages {
+                let to = usize::try_from(self.catalogue.message(id).to).unwrap();
+                inputs.push_back((to - 1, Input::Deliver(id)));
+            }
+            if self.catalogue.facts(effect.peer).unwritten > 0 {
+                inputs.push_back((place, Input::Persist));
+            }
+        }
+        assert_eq!(self.catalogue.facts(peers[0]).role, StateRole::Leader);
+    }
+
     /// Everything that can happen next.
     fn inputs(&self, world: &World) -> Vec<(usize, Input)> {
         let mut inputs = Vec::new();
@@ -165,6 +202,14 @@ impl Search {
                 if world.changes < self.bounds.changes {
                     inputs.push((place, Input::Change));
                 }
+                if world.transfers < self.bounds.transfers {
+                    let others = (1..=3).filter(|&id| id != facts.id);
+                    inputs.extend(others.map(|to| (place, Input::Transfer(to))));
+                }
+            }
+            if world.reads.len() < usize::from(self.bounds.reads) {
+                let number = u8::try_from(world.reads.len()).unwrap();
+                inputs.push((place, Input::Read(number)));
             }
             if facts.unwritten > 0 {
                 inputs.push((place, Input::Persist));
@@ -184,7 +229,7 @@ impl Search {
             return Err(scandal.clone());
         }
         let news = effect.messages.iter().any(|id| world.sent.binary_search(id).is_err());
-        if effect.peer == world.peers[place] && !news {
+        if effect.peer == world.peers[place] && !news && effect.served.is_empty() {
             return Ok(None);
         }
         let mut next = world.clone();
@@ -197,9 +242,20 @@ impl Search {
         match input {
             Input::Propose(_) => next.proposals += 1,
             Input::Change => next.changes += 1,
+            Input::Transfer(_) => next.transfers += 1,
+            Input::Read(_) => {
+                let committed = self.histories[world.history as usize].committed.len();
+                next.reads.push(u8::try_from(committed).unwrap());
+            }
             Input::Crash => next.crashes += 1,
             Input::Beat => next.beats += 1,
             Input::Deliver(_) | Input::Campaign | Input::Persist => {}
+        }
+        for &(number, index) in &effect.served {
+            let committed = next.reads[usize::from(number)];
+            if index < u64::from(committed) {
+                return Err(format!("stale read: sees {index}, {committed} were committed"));
+            }
         }
         if effect.peer != world.peers[place] {
             next.history = self.check(&next, place)?;
