@@ -157,6 +157,9 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
                     let index = EntryId::of_snapshot(&snapshot).index;
                     // A snapshot is committed state: it is good in any term.
                     self.log.stable_snapshot_to(index);
+                    if self.log.pending_snapshot().is_none() {
+                        self.superseded = 0;
+                    }
                     self.applied(index, 0, 0)?;
                 }
                 Ok(Outcome::Handled)

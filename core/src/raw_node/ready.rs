@@ -216,7 +216,7 @@ impl<S: Storage, T: Tracer> RawNode<S, T> {
             match response {
                 Response::Send(message) => messages.push(message),
                 Response::Own(receipt) => {
-                    if let Err(error) = self.raft.receive(receipt) {
+                    if let Err(error) = self.receive(receipt) {
                         // What was already taken out must not be lost with the error.
                         if let Some(pipeline) = &mut self.pipeline {
                             for message in messages.into_iter().rev() {
@@ -282,6 +282,20 @@ impl<S: Storage, T: Tracer> RawNode<S, T> {
     /// # Errors
     /// A storage that cannot be read when that makes this peer a leader.
     pub fn receive(&mut self, receipt: Receipt) -> Result<Outcome> {
-        self.raft.receive(receipt)
+        let snapshot = match &receipt {
+            Receipt::Stored { snapshot: Some(snapshot), .. } => {
+                Some(EntryId::of_snapshot(snapshot))
+            }
+            _ => None,
+        };
+        let outcome = self.raft.receive(receipt);
+        // It replaced the state machine: batches from before it may never be reported any more, and
+        // must not hold back those after it.
+        if let Some(id) = snapshot
+            && self.pipeline.is_some()
+        {
+            self.on_applied(id.index)?;
+        }
+        outcome
     }
 }

@@ -329,3 +329,29 @@ fn direct_three_pipelined_nodes_agree_however_late_their_disks_are() {
         }
     }
 }
+
+/// A snapshot replaces a state machine that has not seen its last batch, and never will: neither
+/// the limit of that batch nor the changes in it may hold up what comes after the snapshot.
+#[test]
+fn direct_batch_that_a_snapshot_replaced_holds_up_nothing() {
+    let config = Config { max_committed_size_per_ready: 1, ..pipelined(1, &[1, 2]) };
+    let mut node = RawNode::new(&config, MemStorage::new()).unwrap();
+    let entries = entries_of(&[1, 1]);
+    node.step(Message { term: 1, entries, commit: 2, ..msg(MsgAppend, 2, 1) }).unwrap();
+    let ready = node.ready().unwrap();
+    written(&mut node, &ready);
+    assert_eq!(node.ready().unwrap().committed_entries, [entry(1, 1)]);
+    let snapshot = Some(snapshot(1, 9, &[1, 2]).into());
+    node.step(Message { term: 1, snapshot, ..msg(MsgSnapshot, 2, 1) }).unwrap();
+    let ready = node.ready().unwrap();
+    written(&mut node, &ready);
+    assert_eq!(node.raft().log().applied(), 9);
+    let change = conf_change(crate::eraftpb::ConfChangeType::AddNode, 3);
+    let entries = vec![Entry { term: 1, index: 10, ..change.clone().into() }];
+    let append = Message { term: 1, log_term: 1, index: 9, entries, ..msg(MsgAppend, 2, 1) };
+    node.step(Message { commit: 10, ..append }).unwrap();
+    let ready = node.ready().unwrap();
+    written(&mut node, &ready);
+    assert_eq!(node.ready().unwrap().committed_entries.len(), 1);
+    assert_eq!(node.apply_conf_change(&change.into()).map(|state| state.voters), Ok(vec![1, 2, 3]));
+}
