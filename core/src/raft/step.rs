@@ -34,7 +34,8 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
         kind: MessageType,
         message: &mut Message,
     ) -> Result<Outcome> {
-        if message.term != NONE && !is_termless(kind) {
+        let refused_in_none = kind == MessageType::MsgRequestPreVoteResponse;
+        if (message.term != NONE || refused_in_none) && !is_termless(kind) {
             if message.term > EntryId::LIMIT {
                 return Err(Malformed::TermRange(message.term).into());
             }

@@ -245,7 +245,10 @@ impl<S: Storage, T: Tracer> RawNode<S, T> {
         if to != self.raft.id {
             return Err(Malformed::WrongReceiver(to).into());
         }
-        if message.term == 0 && !is_termless(kind) && kind != MessageType::MsgTransferLeader {
+        // A voter that is in no term yet refuses a pre-vote in none.
+        let none_yet = kind == MessageType::MsgRequestPreVoteResponse && message.reject;
+        let may_lack_term = is_termless(kind) || kind == MessageType::MsgTransferLeader || none_yet;
+        if message.term == 0 && !may_lack_term {
             return Err(Malformed::NoTerm(kind).into());
         }
         if is_response(kind) && !self.raft.prs.contains(from) {

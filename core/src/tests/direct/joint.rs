@@ -321,3 +321,25 @@ fn deliver(nodes: &mut [TestNode]) {
         }
     }
 }
+
+/// A change was handed out and is not applied yet when a snapshot comes that contains it. The
+/// members are the snapshot's from then on: to apply the change to them would be to apply it twice.
+#[test]
+fn direct_change_that_a_newer_snapshot_contains_is_not_applied_on_top_of_it() {
+    let mut node = node(3, &[1, 2, 3]);
+    let entry = Entry { term: 1, index: 1, ..change(Explicit, &[(RemoveNode, 2)]).into() };
+    let append = Message { term: 1, entries: vec![entry.clone()], ..msg(MsgAppend, 1, 3) };
+    node.step(Message { commit: 1, ..append }).unwrap();
+    let late = node.ready().unwrap();
+    assert_eq!(late.committed_entries, [entry]);
+    // By now the others have left the joint configuration.
+    let snapshot = Some(snapshot(1, 9, &[1, 3]).into());
+    node.step(Message { term: 1, snapshot, ..msg(MsgSnapshot, 1, 3) }).unwrap();
+    persist(&mut node, &late);
+    let refused = node.apply_conf_change(&change(Explicit, &[(RemoveNode, 2)]));
+    assert_eq!(refused, Err(Error::ConfChange(ConfChangeError::Superseded(1))));
+    node.advance(late).unwrap();
+    run(&mut node);
+    assert_eq!(configuration(node.raft()), "voters=(1 3)");
+    assert_eq!(node.raft().log().applied(), 9);
+}

@@ -288,3 +288,23 @@ fn direct_pre_candidate_asks_again_when_its_time_out_passes() {
     assert!((3..=6).contains(&rounds), "{rounds}");
     assert_eq!((raft.role, raft.term, raft.vote), (PreCandidate, 0, NONE));
 }
+
+/// A voter that was never in any term has none to tell when it refuses.
+#[test]
+fn direct_refusal_of_a_voter_in_no_term_yet_counts_until_the_asker_is_in_one() {
+    let config = Config { pre_vote: true, ..config(1, &[1, 2, 3]) };
+    let mut node = crate::RawNode::new(&config, crate::MemStorage::new()).unwrap();
+    node.campaign().unwrap();
+    let refusal = |from| Message { reject: true, ..msg(MsgRequestPreVoteResponse, from, 1) };
+    node.step(refusal(2)).unwrap();
+    assert_eq!(node.raft().role(), PreCandidate);
+    node.step(refusal(3)).unwrap();
+    assert_eq!(node.raft().role(), Follower);
+    node.step(Message { term: 4, ..msg(MsgHeartbeat, 2, 1) }).unwrap();
+    node.campaign().unwrap();
+    for from in [2, 3] {
+        let outcome = node.step(refusal(from)).unwrap();
+        assert!(matches!(outcome, crate::Outcome::Ignored(_)), "{outcome:?}");
+    }
+    assert_eq!(node.raft().role(), PreCandidate);
+}
