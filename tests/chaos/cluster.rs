@@ -32,6 +32,8 @@ pub(crate) struct Cluster {
     reads: Vec<u64>,
     /// Ticks come to all peers together, so that leases hold.
     in_step: bool,
+    /// Nobody comes or goes as a member.
+    fixed: bool,
     /// Messages get lost and repeated.
     lossy: bool,
     pub(crate) applied: u64,
@@ -44,6 +46,7 @@ impl Cluster {
         let flags = draw.number();
         let flag = |bit: u64| flags >> bit & 1 == 1;
         let in_step = flag(0);
+        let fixed = draw.percent(30);
         let voters: Vec<u64> = (1..=3 + draw.below(3)).collect();
         let peer = |id: u64, draw: &mut Draw| {
             let async_persist = if flag(1) { flag(2) } else { draw.percent(50) };
@@ -62,8 +65,8 @@ impl Cluster {
                 max_uncommitted_size: [0, 100][draw.place(2)],
                 max_committed_size_per_ready: [0, 1, 50][draw.place(3)],
                 broadcast_commit: draw.percent(70),
-                share_commit: flag(6),
-                step_down_on_removal: !draw.percent(20),
+                // A leader that steps down at its removal may be the only one that knows of it.
+                share_commit: flag(6) || !fixed,
                 give_up_snapshot_after: 2,
                 priority: if flag(7) { i64::try_from(id % 2).unwrap() } else { 0 },
                 ..Config::new(id)
@@ -79,6 +82,7 @@ impl Cluster {
             witness: Witness::default(),
             reads: Vec::new(),
             in_step,
+            fixed,
             lossy: true,
             applied: 0,
             read: 0,
@@ -109,6 +113,7 @@ impl Cluster {
             0..=39 => self.tick(id),
             40..=69 => {}
             70..=77 => self.propose(id),
+            78..=80 if self.fixed => self.propose(id),
             78..=80 => self.change_members(id),
             81..=84 => self.read(id),
             85 => drop(self.peer(id).map(|peer| peer.node.transfer_leader(other))),
@@ -287,10 +292,8 @@ impl Cluster {
             }
             self.check();
             if round % 10 == 0 {
-                let leader = self.peers.iter().find(|p| p.node.raft().role() == StateRole::Leader);
-                if let Some(id) = leader.map(|peer| peer.config.id) {
-                    self.propose(id);
-                }
+                // To whoever believes to lead: one that was removed may not know of another.
+                (1..=PEERS).for_each(|id| self.propose(id));
                 self.peers.iter_mut().for_each(|peer| peer.compact(2));
             }
             if self.agrees_beyond(goal) {
