@@ -34,8 +34,12 @@ pub(crate) struct Cluster {
     in_step: bool,
     /// Nobody comes or goes as a member.
     fixed: bool,
-    /// Messages get lost and repeated.
-    lossy: bool,
+    /// Percent of messages that get lost, and as many repeated.
+    loss: u64,
+    /// Percent of the chances to do some work that disks, machines and applications take.
+    zeal: u64,
+    /// Messages that arrive at each step, at most.
+    speed: usize,
     pub(crate) applied: u64,
     pub(crate) read: u64,
 }
@@ -47,6 +51,8 @@ impl Cluster {
         let flag = |bit: u64| flags >> bit & 1 == 1;
         let in_step = flag(0);
         let fixed = draw.percent(30);
+        let loss = [0, 3, 10][draw.place(3)];
+        let (zeal, speed) = ([30, 60, 95][draw.place(3)], [2, 4, 12][draw.place(3)]);
         let voters: Vec<u64> = (1..=3 + draw.below(3)).collect();
         let peer = |id: u64, draw: &mut Draw| {
             let async_persist = if flag(1) { flag(2) } else { draw.percent(50) };
@@ -55,7 +61,9 @@ impl Cluster {
             let config = Config {
                 seed,
                 check_quorum: flag(4),
-                pre_vote: flag(5),
+                // Without either nobody tells a leader of newer terms but those who ask for its
+                // vote, and a peer that was removed may not know it.
+                pre_vote: flag(5) || !fixed && !flag(4),
                 read_only: if lease { ReadOnly::LeaseBased } else { ReadOnly::Safe },
                 appends: if draw.percent(50) { Appends::Eager } else { Appends::Coalesced },
                 self_ack: if careful { SelfAck::OnPersist } else { SelfAck::OnAppend },
@@ -83,7 +91,9 @@ impl Cluster {
             reads: Vec::new(),
             in_step,
             fixed,
-            lossy: true,
+            loss,
+            zeal,
+            speed,
             applied: 0,
             read: 0,
         }
@@ -102,7 +112,7 @@ impl Cluster {
     pub(crate) fn run(&mut self, events: u64) {
         for _ in 0..events {
             self.event();
-            self.drive(60);
+            self.drive(self.zeal);
             self.check();
         }
     }
@@ -130,8 +140,9 @@ impl Cluster {
                     peer.compact(keep);
                 }
             }
-            94 | 95 => self.peers[usize::try_from(id - 1).unwrap()].crash(),
-            96 | 97 => self.restart(id),
+            94 if self.draw.percent(50) => {}
+            94 => self.peers[usize::try_from(id - 1).unwrap()].crash(),
+            95..=97 => self.restart(id),
             98 => self.cut.extend([(id, other), (other, id)]),
             _ => self.cut.clear(),
         }
@@ -197,9 +208,9 @@ impl Cluster {
         for out in outputs {
             self.witness(out);
         }
-        for _ in 0..self.network.len().min(4) {
+        for _ in 0..self.network.len().min(self.speed) {
             let place = self.draw.place(self.network.len());
-            let repeated = self.lossy && self.draw.percent(10);
+            let repeated = self.draw.percent(self.loss);
             let message = if repeated {
                 self.network[place].clone()
             } else {
@@ -235,7 +246,7 @@ impl Cluster {
     fn deliver(&mut self, message: Message) {
         let link = (message.from, message.to);
         let snapshot = message.msg_type == i32::from(MessageType::MsgSnapshot);
-        let lost = self.cut.contains(&link) || self.lossy && self.draw.percent(10);
+        let lost = self.cut.contains(&link) || self.draw.percent(self.loss);
         let arrived = !lost && self.peer(message.to).is_some();
         if snapshot && self.draw.percent(50) {
             let status = if arrived { SnapshotStatus::Finish } else { SnapshotStatus::Failure };
@@ -274,7 +285,7 @@ impl Cluster {
 
     /// Everything works again: a command must get through, and all members must have it.
     pub(crate) fn heal(&mut self) {
-        self.lossy = false;
+        (self.loss, self.speed) = (0, 12);
         self.cut.clear();
         for id in 1..=PEERS {
             self.restart(id);
