@@ -324,7 +324,7 @@ impl Cluster {
             return false;
         };
         let members = leader.node.raft().tracker().configuration();
-        let peers = self.peers.iter().filter(|peer| members.contains(peer.config.id));
-        peers.fold(true, |all, peer| all && peer.machine.applied >= goal)
+        let mut peers = self.peers.iter().filter(|peer| members.contains(peer.config.id));
+        peers.all(|peer| peer.machine.applied >= goal)
     }
 }

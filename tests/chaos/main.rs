@@ -1,6 +1,6 @@
 //! Whole clusters under chaos: every feature of the core at once, seed by seed. What must hold: one
-//! leader a term, one history, one membership at each index, no stale read; and when everything works
-//! again, progress.
+//! leader a term, one history, one membership at each index, no stale read; and when everything
+//! works again, progress.
 //!
 //! `CHAOS_SEEDS=100000 cargo test --release --test chaos` plays more seeds, `CHAOS_FIRST=7` begins
 //! at another one.

@@ -159,8 +159,8 @@ impl Peer {
         }
     }
 
-    /// Folds what is applied into a snapshot, and drops the log up to `keep` entries before it. Only
-    /// what is known on disk to be committed: a peer must be able to start from there.
+    /// Folds what is applied into a snapshot, and drops the log up to `keep` entries before it.
+    /// Only what is known on disk to be committed: a peer must be able to start from there.
     pub(crate) fn compact(&mut self, keep: u64) {
         use raft_core::Storage as _;
         let commit = self.node.store().initial_state().unwrap().hard_state.commit;

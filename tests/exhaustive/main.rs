@@ -1,11 +1,12 @@
-//! Small worlds, searched exhaustively: three peers, a few terms and entries, and every interleaving
-//! of deliveries, losses, repetitions, time-outs and crashes up to a depth.
+//! Small worlds, searched exhaustively: three peers, a few terms and entries, and every
+//! interleaving of deliveries, losses, repetitions, time-outs and crashes up to a depth.
 //!
 //! Figures are printed with `--nocapture`. To go deeper than by default, set the most states that a
 //! search may hold (about 300 bytes each):
 //!
 //! ```text
-//! EXHAUSTIVE_STATES=20000000 cargo test --release --test exhaustive -- --nocapture --test-threads 1
+//! EXHAUSTIVE_STATES=20000000 \
+//!     cargo test --release --test exhaustive -- --nocapture --test-threads 1
 //! ```
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]

@@ -230,8 +230,8 @@ impl Catalogue {
 }
 
 impl Peer {
-    /// Everything that its future depends on. Clocks and counters of `Ready`s are left out: no timer
-    /// fires by itself, and numbers are only compared. So are settings and randomness.
+    /// Everything that its future depends on. Clocks and counters of `Ready`s are left out: no
+    /// timer fires by itself, and numbers are only compared. So are settings and randomness.
     fn key(&self) -> String {
         let raft = format!("{:?}", self.node.raft());
         let (_clocks, raft) = raft.split_once("role: ").unwrap();

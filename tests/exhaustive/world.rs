@@ -15,8 +15,8 @@ use crate::peer::{Catalogue, Cell, Facts, Input, MessageId, PeerId, Setup};
 /// What the search may do.
 #[derive(Clone, Copy)]
 pub(crate) struct Bounds {
-    /// The search begins when the first peer has been elected and all have heard of it; the messages
-    /// until then are gone.
+    /// The search begins when the first peer has been elected and all have heard of it; the
+    /// messages until then are gone.
     pub(crate) led: bool,
     /// Nobody campaigns beyond this term.
     pub(crate) max_term: u64,

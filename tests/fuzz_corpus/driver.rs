@@ -276,8 +276,8 @@ impl Peer {
             assert!(!own || message.entries.len() <= 1 || bytes as u64 <= MAX_SIZE, "{bytes}");
             assert!(message.to != 0, "{message:?}");
         }
-        // A call answers once, and a heartbeat or an append goes to each member; at most a window of
-        // appends is on its way to each, and all reads may be answered at once.
+        // A call answers once, and a heartbeat or an append goes to each member; at most a window
+        // of appends is on its way to each, and all reads may be answered at once.
         let most = (self.calls + 2) * 13 * 5 + 5 * MAX_INFLIGHT as usize + MAX_READS as usize;
         assert!(ready.messages.len() <= most, "{} messages", ready.messages.len());
         assert!(ready.dropped_reads.len() <= (self.calls + 2) * MAX_READS as usize);

@@ -1,8 +1,8 @@
 //! A short run of the fuzz targets on a fixed corpus: bytes from a seeded generator, and messages
 //! that are almost right. `fuzz/` has the same targets for `cargo fuzz`, which looks for new ones.
 //!
-//! `FUZZ_INPUTS=5000000 FUZZ_SEED=7 cargo test --release --test fuzz_corpus` runs more, or others. A
-//! failing input is printed.
+//! `FUZZ_INPUTS=5000000 FUZZ_SEED=7 cargo test --release --test fuzz_corpus` runs more, or others.
+//! A failing input is printed.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 

@@ -201,8 +201,8 @@ fn learner_that_campaigns() {
     assert_eq!((node.raft().role(), node.raft().term()), (Follower, 1));
 }
 
-/// raft-rs: without new entries a follower that has all of them stays in probe for ever, so that the
-/// next burst begins with one append and a wait.
+/// raft-rs: without new entries a follower that has all of them stays in probe for ever, so that
+/// the next burst begins with one append and a wait.
 #[test]
 fn caught_up_follower_stuck_in_probe() {
     let mut node = leading();
@@ -465,8 +465,8 @@ fn transfer_to_a_peer_that_is_demoted_meanwhile() {
     raft.step(propose(1, "more")).unwrap();
 }
 
-/// etcd 14633: when a follower's window is full and its answers are lost, only an empty append keeps
-/// replication alive.
+/// etcd 14633: when a follower's window is full and its answers are lost, only an empty append
+/// keeps replication alive.
 #[test]
 fn replication_paused_for_ever_by_lost_answers() {
     let mut raft = peer_with(1, &[1, 2], |config| config.max_inflight_msgs = 1);

@@ -1,5 +1,5 @@
-//! Outcomes as data: whatever a peer ignores, rejects or drops, it says which rule decided, and with
-//! which facts.
+//! Outcomes as data: whatever a peer ignores, rejects or drops, it says which rule decided, and
+//! with which facts.
 
 use alloc::vec;
 

@@ -1,4 +1,5 @@
-//! A tracer is told everything that happens, with the facts behind it, and nothing when nothing does.
+//! A tracer is told everything that happens, with the facts behind it, and nothing when nothing
+//! does.
 
 use alloc::vec;
 use alloc::vec::Vec;
