@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use raft_core::eraftpb::{ConfState, Entry, Message};
-use raft_core::{Config, MemStorage, RawNode, ReadState, Ready, conf_change_of};
+use raft_core::{Config, MemStorage, RawNode, ReadState, Ready, SelfAck, conf_change_of};
 
 /// A state machine that remembers what it has applied, as one number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -81,8 +81,13 @@ impl Peer {
         self.config = base;
     }
 
+    /// What it may tell others to be committed. A peer that counts its own appends at once may
+    /// still lose them, so only what it has applied is certain.
     pub(crate) fn committed(&self) -> u64 {
-        self.node.raft().log().committed()
+        match self.config.self_ack {
+            SelfAck::OnAppend => self.machine.applied,
+            SelfAck::OnPersist => self.node.raft().log().committed(),
+        }
     }
 
     pub(crate) fn busy(&self) -> bool {

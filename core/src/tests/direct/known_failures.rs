@@ -358,12 +358,13 @@ fn memory_of_an_uncommitted_tail_never_shrinks() {
     node.campaign().unwrap();
     turn(&mut node);
     node.step(vote_answer(2, 1, true)).unwrap();
-    for _ in 0..20_000 {
+    let burst = if cfg!(miri) { 200 } else { 20_000 };
+    for _ in 0..burst {
         node.propose("data").unwrap();
     }
     settle(&mut node);
     let log = node.raft().log();
-    assert_eq!((log.committed(), log.last_index(), log.stabled()), (0, 20_001, 20_001));
+    assert_eq!((log.committed(), log.last_index(), log.stabled()), (0, burst + 1, burst + 1));
     assert_eq!(log.unstable_entries().len(), 0);
     // Everything that the peer still holds beside its disk is small.
     let mut without_disk = node.clone();
