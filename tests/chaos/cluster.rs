@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 
 use raft_core::eraftpb::{ConfChangeSingle, ConfChangeV2, ConfState, Message, MessageType};
-use raft_core::{Appends, Config, Error, MemStorage, ReadOnly, SelfAck, SnapshotStatus, StateRole};
+use raft_core::{
+    Appends, Config, Error, MemStorage, ReadOnly, Rules, SelfAck, SnapshotStatus, StateRole,
+};
 
 use crate::draw::Draw;
 use crate::peer::{Machine, Output, Peer};
@@ -22,7 +24,19 @@ struct Witness {
     committed: u64,
 }
 
+/// What a run is mostly about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Focus {
+    /// Everything.
+    All,
+    /// Reads by lease, and campaigns against them.
+    Leases,
+    /// Members that come and go.
+    Members,
+}
+
 pub(crate) struct Cluster {
+    focus: Focus,
     draw: Draw,
     peers: Vec<Peer>,
     network: Vec<Message>,
@@ -45,12 +59,12 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    pub(crate) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64, rules: Rules, focus: Focus) -> Self {
         let mut draw = Draw::new(seed);
-        let flags = draw.number();
+        let flags = draw.number() | if focus == Focus::Leases { 0b1_1001 } else { 0 };
         let flag = |bit: u64| flags >> bit & 1 == 1;
         let in_step = flag(0);
-        let fixed = draw.percent(30);
+        let fixed = draw.percent(30) && focus != Focus::Members;
         let loss = [0, 3, 10][draw.place(3)];
         let (zeal, speed) = ([30, 60, 95][draw.place(3)], [2, 4, 12][draw.place(3)]);
         let voters: Vec<u64> = (1..=3 + draw.below(3)).collect();
@@ -76,6 +90,7 @@ impl Cluster {
                 // A leader that steps down at its removal may be the only one that knows of it.
                 share_commit: flag(6) || !fixed,
                 give_up_snapshot_after: 2,
+                rules: rules.into(),
                 priority: if flag(7) { i64::try_from(id % 2).unwrap() } else { 0 },
                 ..Config::new(id)
             };
@@ -83,6 +98,7 @@ impl Cluster {
         };
         let peers = (1..=PEERS).map(|id| peer(id, &mut draw)).collect();
         Self {
+            focus,
             draw,
             peers,
             network: Vec::new(),
@@ -117,40 +133,64 @@ impl Cluster {
         }
     }
 
+    /// A peer; as often as not one that believes to lead, if there is any.
+    fn any_asked(&mut self) -> u64 {
+        let leads = |peer: &&Peer| peer.up && peer.node.raft().role() == StateRole::Leader;
+        let leaders: Vec<_> = self.peers.iter().filter(leads).map(|p| p.config.id).collect();
+        if leaders.is_empty() || self.draw.percent(50) {
+            return self.any();
+        }
+        leaders[self.draw.place(leaders.len())]
+    }
+
     fn event(&mut self) {
-        let (id, other) = (self.any(), self.any());
+        let (id, other) = (self.any_asked(), self.any());
         match self.draw.below(100) {
-            0..=39 => self.tick(id),
-            40..=69 => {}
-            70..=77 => self.propose(id),
-            78..=80 if self.fixed => self.propose(id),
-            78..=80 => self.change_members(id),
-            81..=84 => self.read(id),
-            85 => drop(self.peer(id).map(|peer| peer.node.transfer_leader(other))),
-            86 => drop(self.peer(id).map(|peer| peer.node.campaign())),
-            87 => drop(self.peer(id).map(|peer| peer.node.forget_leader())),
-            88 => drop(self.peer(id).map(|peer| peer.node.request_snapshot())),
-            89 => drop(self.peer(id).map(|peer| peer.node.report_unreachable(other))),
-            90 => drop(self.peer(id).map(|peer| {
+            0..=39 => self.tick(),
+            65..=67 if self.focus == Focus::Members => self.change_members(id),
+            65..=67 if self.focus == Focus::Leases => {
+                let _ = self.peer(other).map(|peer| peer.node.campaign());
+            }
+            65..=71 => self.propose(id),
+            72..=75 => self.change_members(id),
+            76..=82 => self.read(id),
+            83 => drop(self.peer(id).map(|peer| peer.node.transfer_leader(other))),
+            84 => drop(self.peer(other).map(|peer| peer.node.campaign())),
+            85 => drop(self.peer(other).map(|peer| peer.node.forget_leader())),
+            86 => drop(self.peer(other).map(|peer| peer.node.request_snapshot())),
+            87 => drop(self.peer(id).map(|peer| peer.node.report_unreachable(other))),
+            88 => drop(self.peer(id).map(|peer| {
                 peer.node.report_snapshot(other, SnapshotStatus::Failure);
             })),
-            91..=93 => {
+            89..=91 => {
                 let keep = self.draw.below(4);
-                if let Some(peer) = self.peer(id) {
+                if let Some(peer) = self.peer(other) {
                     peer.compact(keep);
                 }
             }
-            94 if self.draw.percent(50) => {}
-            94 => self.peers[usize::try_from(id - 1).unwrap()].crash(),
-            95..=97 => self.restart(id),
-            98 => self.cut.extend([(id, other), (other, id)]),
-            _ => self.cut.clear(),
+            92 if self.draw.percent(50) => {}
+            92 => self.peers[usize::try_from(id - 1).unwrap()].crash(),
+            93..=95 => self.restart(other),
+            96 => self.cut.extend([(id, other), (other, id)]),
+            97 => self.split(id),
+            98 => self.cut.clear(),
+            // Nothing but what is under way.
+            _ => {}
         }
     }
 
-    fn tick(&mut self, id: u64) {
+    /// Cuts `id` and perhaps others off from the rest.
+    fn split(&mut self, id: u64) {
+        let mask = self.draw.number() & self.draw.number() | 1 << id;
+        let inside = |id: u64| mask >> id & 1 == 1;
+        self.cut.clear();
+        let links = (1..=PEERS).flat_map(|from| (1..=PEERS).map(move |to| (from, to)));
+        self.cut.extend(links.filter(|&(from, to)| inside(from) != inside(to)));
+    }
+
+    fn tick(&mut self) {
         for peer in &mut self.peers {
-            if peer.up && (self.in_step || peer.config.id == id) {
+            if peer.up && (self.in_step || self.draw.percent(50)) {
                 peer.node.tick().unwrap();
             }
         }
@@ -163,6 +203,9 @@ impl Cluster {
     }
 
     fn change_members(&mut self, id: u64) {
+        if self.fixed {
+            return self.propose(id);
+        }
         let single = |draw: &mut Draw| ConfChangeSingle {
             change_type: i32::try_from(draw.below(3)).unwrap(),
             node_id: 1 + draw.below(PEERS),
@@ -291,13 +334,8 @@ impl Cluster {
             self.restart(id);
         }
         let goal = self.witness.committed + 3;
-        for round in 0..3_000 {
-            for id in 1..=PEERS {
-                if self.in_step && id > 1 {
-                    break;
-                }
-                self.tick(id);
-            }
+        for round in 0..6_000 {
+            self.tick();
             for _ in 0..8 {
                 self.drive(100);
             }
