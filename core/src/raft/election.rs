@@ -3,7 +3,7 @@
 use super::transfer::CAMPAIGN_TRANSFER;
 use super::{NONE, Raft, Receipt, StateRole};
 use crate::EntryId;
-use crate::config::SelfAck;
+use crate::config::{ReadOnly, SelfAck};
 use crate::error::Result;
 use crate::outcome::{Ballot, Ignored, Outcome, Rejected};
 use crate::proto::eraftpb::{EntryType, Message, MessageType};
@@ -27,6 +27,25 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
     pub(super) fn handle_hup(&mut self) -> Result<Outcome> {
         let pre_vote = self.settings.pre_vote;
         self.hup(if pre_vote { Campaign::PreElection } else { Campaign::Election })
+    }
+
+    /// The application asks for a campaign. Where reads rely on leases its own vote is part of the
+    /// promise that it gave with the last answer to its leader.
+    pub(crate) fn campaign_now(&mut self) -> Result<Outcome> {
+        let bound =
+            self.settings.read_only == ReadOnly::LeaseBased && self.role != StateRole::Leader;
+        if !bound || !self.promised_to_wait(false) {
+            return self.handle_hup();
+        }
+        let ballot = if self.settings.pre_vote { Ballot::PreVote } else { Ballot::Vote };
+        let reason = Ignored::LeaseInForce {
+            ballot,
+            candidate: self.id,
+            candidate_last: self.log.last_id()?,
+            leader: self.leader,
+            remaining: self.settings.election_timeout.saturating_sub(self.election_elapsed),
+        };
+        Ok(self.ignore(self.id, reason))
     }
 
     /// Campaigns if that is allowed.

@@ -88,12 +88,17 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
     }
 
     fn lease_in_force(&self, message: &Message) -> bool {
+        self.promised_to_wait(message.context == super::transfer::CAMPAIGN_TRANSFER)
+    }
+
+    /// Whether this peer may not help to replace its leader yet, unless the leader asked for that.
+    pub(super) fn promised_to_wait(&self, transfer: bool) -> bool {
         (self.rules.lease_in_force)(&LeaseQuestion {
             check_quorum: self.settings.check_quorum,
             leader: self.leader,
             elapsed: self.election_elapsed,
             timeout: self.settings.election_timeout,
-            transfer: message.context == super::transfer::CAMPAIGN_TRANSFER,
+            transfer,
             forgetful: self.restarted
                 && self.settings.read_only == ReadOnly::LeaseBased
                 && self.ticks < u64::from(self.settings.election_timeout),

@@ -150,12 +150,13 @@ impl<S: Storage, T: Tracer> RawNode<S, T> {
         self.raft.tick()
     }
 
-    /// Campaigns now, without waiting for the election timer.
+    /// Campaigns now, without waiting for the election timer; not within a lease that this peer is
+    /// part of, if reads rely on leases.
     ///
     /// # Errors
     /// A storage that cannot be read.
     pub fn campaign(&mut self) -> Result<Outcome> {
-        self.raft.step(local(MessageType::MsgHup, self.raft.id))
+        self.raft.campaign_now()
     }
 
     /// Proposes a command.

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::eraftpb::{HardState, Message};
 use crate::tests::harness::*;
-use crate::{Config, ReadOnly, ReadState};
+use crate::{Config, Ignored, Outcome, ReadOnly, ReadState};
 
 fn lease(config: &mut Config) {
     (config.check_quorum, config.read_only) = (true, ReadOnly::LeaseBased);
@@ -209,4 +209,27 @@ fn direct_unanswered_lease_questions_are_forgotten() {
     }
     assert_eq!(raft.role, Leader);
     assert!(alloc::format!("{:?}", raft.reads).len() < 2_000);
+}
+
+/// Its own vote is part of what it promised: neither may its application make it break that.
+#[test]
+fn direct_peer_does_not_campaign_within_the_lease_that_it_is_part_of() {
+    let mut config = config(2, &[1, 2, 3]);
+    lease(&mut config);
+    let mut node = crate::RawNode::new(&config, crate::MemStorage::new()).unwrap();
+    node.step(Message { term: 1, ..msg(MsgHeartbeat, 1, 2) }).unwrap();
+    for _ in 0..ELECTION_TICK - 1 {
+        node.tick().unwrap();
+        let outcome = node.campaign().unwrap();
+        assert!(matches!(outcome, Outcome::Ignored(Ignored::LeaseInForce { candidate: 2, .. })));
+    }
+    assert_eq!((node.raft().role(), node.raft().term()), (Follower, 1));
+    // Its leader may, and so may time.
+    let mut asked = node.clone();
+    asked.step(Message { term: 1, ..msg(MsgTimeoutNow, 1, 2) }).unwrap();
+    assert_eq!(asked.raft().role(), Candidate);
+    node.set_randomized_election_timeout(2 * ELECTION_TICK);
+    node.tick().unwrap();
+    node.campaign().unwrap();
+    assert_eq!((node.raft().role(), node.raft().term()), (Candidate, 2));
 }
