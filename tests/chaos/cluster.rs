@@ -75,9 +75,9 @@ impl Cluster {
             let config = Config {
                 seed,
                 check_quorum: flag(4),
-                // Without either nobody tells a leader of newer terms but those who ask for its
-                // vote, and a peer that was removed may not know it.
-                pre_vote: flag(5) || !fixed && !flag(4),
+                // Without it a peer that was removed, and does not know by whom, may raise the terms
+                // of the others for ever.
+                pre_vote: flag(5) || !fixed,
                 read_only: if lease { ReadOnly::LeaseBased } else { ReadOnly::Safe },
                 appends: if draw.percent(50) { Appends::Eager } else { Appends::Coalesced },
                 self_ack: if careful { SelfAck::OnPersist } else { SelfAck::OnAppend },
