@@ -108,8 +108,9 @@ impl Ledger {
         Ok(())
     }
 
-    /// One vote per voter and term, across restarts. Counts what was said, since what was only
-    /// thought may be lost in a crash.
+    /// One vote per voter and term, across restarts. Counts the votes that were told to others, and
+    /// those that leaders were elected with: a vote that was only thought may be lost in a crash,
+    /// also one for oneself, and a request for votes is none.
     pub(crate) fn voted(&mut self, voter: u64, term: u64, choice: u64) -> Result<(), Fatal> {
         let other = *self.votes.entry((voter, term)).or_insert(choice);
         if other == choice {

@@ -298,6 +298,25 @@ fn the_only_voter_sends_entries_of_a_term_that_a_crash_takes_away() {
     assert_eq!(ours.role(), Role::Candidate, "its own vote counts once it is on disk");
 }
 
+/// Who was left as the only voter, and still follows the leader that was demoted, is told to
+/// campaign before it has written what that leader sent.
+#[test]
+fn the_only_voter_that_campaigns_with_unwritten_entries_panics() {
+    let append = Message {
+        index: FIRST,
+        log_term: FIRST,
+        entries: vec![entry(6, 6)],
+        ..message(MessageType::MsgAppend, 2, 1)
+    };
+    let setup = Setup { voters: vec![1], learners: vec![2], ..Setup::default() };
+    let (mut theirs, mut ours) = both(&setup);
+    assert_eq!((theirs.step(&append), ours.step(&append)), (Answer::Taken, Answer::Taken));
+    assert!(theirs.campaign().is_panic());
+    assert_eq!(ours.campaign(), Answer::Taken);
+    ours.work();
+    assert_eq!((ours.role(), ours.last()), (Role::Leader, 7));
+}
+
 /// Without waiting for the disk, a snapshot is written and not yet known to be applied. A campaign
 /// looks for membership changes between what was applied and the snapshot, which are gone.
 #[test]

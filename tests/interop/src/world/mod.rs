@@ -137,7 +137,6 @@ impl World {
                 return Err(format!("{id} sends a message of type {}", message.msg_type));
             };
             match kind {
-                MessageType::MsgRequestVote => self.ledger.voted(id, message.term, id)?,
                 MessageType::MsgRequestVoteResponse if !message.reject => {
                     self.ledger.voted(id, message.term, message.to)?;
                 }
