@@ -408,7 +408,7 @@ impl<S: Storage> RaftLog<S> {
 
     /// Whether a `Ready` would carry something to persist.
     pub(crate) fn has_unoffered(&self) -> bool {
-        !self.unstable.unoffered().is_empty() || self.unstable.unoffered_snapshot().is_some()
+        self.unstable.has_unoffered()
     }
 
     /// Whether anything is not known to be persisted.

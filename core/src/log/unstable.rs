@@ -124,6 +124,11 @@ impl Unstable {
         self.slice(self.offered, u64::MAX)
     }
 
+    /// Whether the next `Ready` has something to persist.
+    pub(crate) fn has_unoffered(&self) -> bool {
+        self.offered <= self.last_index() || self.unoffered_snapshot().is_some()
+    }
+
     /// The snapshot that the next `Ready` has to persist.
     pub(crate) fn unoffered_snapshot(&self) -> Option<&Snapshot> {
         self.snapshot.as_deref().filter(|_| !self.snapshot_offered)
@@ -165,6 +170,11 @@ impl Unstable {
         }
         let known = usize::try_from((applying + 1).saturating_sub(self.offset)).unwrap_or(count);
         let bytes = self.settled_bytes + payload(&self.entries[known.min(count)..count]);
+        if known == 0 && self.settled.is_empty() && count == self.entries.len() && count <= MAX_SETTLED && bytes <= MAX_SETTLED_BYTES {
+            core::mem::swap(&mut self.settled, &mut self.entries);
+            self.settled_bytes = bytes;
+            return;
+        }
         let drained = self.entries.drain(..count);
         if self.settled.len() + count <= MAX_SETTLED && bytes <= MAX_SETTLED_BYTES {
             self.settled.extend(drained.skip(known));
@@ -195,6 +205,12 @@ impl Unstable {
         }
         let wanted = usize::try_from(high - low).unwrap_or(usize::MAX).min(self.settled.len());
         let count = count_within(&self.settled[..wanted], max_size);
+        if entries.is_empty() && count == self.settled.len() {
+            core::mem::swap(entries, &mut self.settled);
+            self.settled_bytes = 0;
+            self.settled.shrink_to(64);
+            return Some(low + count as u64);
+        }
         self.settled_bytes -= payload(&self.settled[..count]);
         entries.extend(self.settled.drain(..count));
         if self.settled.is_empty() {
@@ -243,7 +259,11 @@ impl Unstable {
         let next = self.last_index() + 1;
         debug_assert!(first <= next, "gap: {} then {first}", self.last_index());
         let rewrite = if first >= next {
-            self.entries.append(&mut entries);
+            if self.entries.is_empty() {
+                self.entries = entries;
+            } else {
+                self.entries.append(&mut entries);
+            }
             Rewrite::None
         } else if first <= self.offset {
             self.offset = first;

@@ -145,7 +145,8 @@ impl MemStorage {
     /// As [`append`](Self::append); then `entries` is as before.
     pub fn append_from(&mut self, entries: &mut Vec<Entry>) -> Result<(), StorageError> {
         let skip = self.make_room(entries)?;
-        self.entries.extend(entries.drain(..).skip(skip));
+        entries.drain(..skip);
+        self.entries.append(entries);
         Ok(())
     }
 
