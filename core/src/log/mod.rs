@@ -24,7 +24,7 @@ use crate::EntryId;
 use crate::error::{Malformed, Result, StorageError};
 use crate::proto::eraftpb::{Entry, Snapshot};
 use crate::rules::Rules;
-use crate::storage::{Storage, count_within, encoded_size};
+use crate::storage::{Storage, bound, count_within, encoded_size};
 
 /// The log of one peer.
 #[derive(Clone, Debug)]
@@ -479,6 +479,14 @@ impl<S: Storage> RaftLog<S> {
         }
     }
 
+    /// Bytes of entries that are handed out for application: exact where it may matter, at most
+    /// where the next batch waits for this one anyway and both would be far from the limit.
+    fn applying_bytes(&self, entries: &[Entry], unstable: bool) -> u64 {
+        let most = bound(entries);
+        let room = self.max_applying_size.saturating_sub(self.applying_size);
+        if unstable && most < room { most } else { entries.iter().map(encoded_size).sum() }
+    }
+
     /// These entries were handed out for application. Returns their size.
     pub(crate) fn applying(&mut self, entries: &[Entry], unstable: bool) -> u64 {
         let Some(last) = entries.last() else {
@@ -489,7 +497,7 @@ impl<S: Storage> RaftLog<S> {
         if self.max_applying_size == u64::MAX {
             return 0;
         }
-        let size = entries.iter().map(encoded_size).sum();
+        let size = self.applying_bytes(entries, unstable);
         self.applying_size = self.applying_size.saturating_add(size);
         // A batch that the limit cut short means that the next entry would exceed it.
         self.applying_paused =

@@ -91,12 +91,17 @@ pub(crate) fn encoded_size(entry: &Entry) -> u64 {
     prost::Message::encoded_len(entry) as u64
 }
 
-/// How many entries, at least one if there is one, encode to at most `max_size` bytes.
-pub(crate) fn count_within(entries: &[Entry], max_size: u64) -> usize {
+/// More than `entries` take in a message, found without encoding their numbers.
+pub(crate) fn bound(entries: &[Entry]) -> u64 {
     /// Tags and numbers of an entry never take more than this.
     const OVERHEAD: usize = 64;
     let bound = |entry: &Entry| (entry.data.len() + entry.context.len() + OVERHEAD) as u64;
-    if max_size == u64::MAX || entries.iter().map(bound).sum::<u64>() <= max_size {
+    entries.iter().map(bound).sum()
+}
+
+/// How many entries, at least one if there is one, encode to at most `max_size` bytes.
+pub(crate) fn count_within(entries: &[Entry], max_size: u64) -> usize {
+    if max_size == u64::MAX || bound(entries) <= max_size {
         return entries.len();
     }
     let mut total = 0u64;
