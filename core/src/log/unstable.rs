@@ -170,7 +170,12 @@ impl Unstable {
         }
         let known = usize::try_from((applying + 1).saturating_sub(self.offset)).unwrap_or(count);
         let bytes = self.settled_bytes + payload(&self.entries[known.min(count)..count]);
-        if known == 0 && self.settled.is_empty() && count == self.entries.len() && count <= MAX_SETTLED && bytes <= MAX_SETTLED_BYTES {
+        if known == 0
+            && self.settled.is_empty()
+            && count == self.entries.len()
+            && count <= MAX_SETTLED
+            && bytes <= MAX_SETTLED_BYTES
+        {
             core::mem::swap(&mut self.settled, &mut self.entries);
             self.settled_bytes = bytes;
             return;

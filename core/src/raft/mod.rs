@@ -138,6 +138,8 @@ pub struct Raft<S, T = ()> {
     pub(crate) election_elapsed: u32,
     pub(crate) randomized_election_timeout: u32,
     pub(crate) heartbeat_elapsed: u32,
+    /// Nothing happened since there was nothing left to hand out.
+    pub(crate) quiet: bool,
     pub(crate) role: StateRole,
     pub(crate) id: u64,
     pub(crate) term: u64,
@@ -211,6 +213,7 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
             log: RaftLog::new(storage)?,
             prs: ProgressTracker::new(config.max_inflight_msgs, config.max_inflight_bytes),
             role: StateRole::Follower,
+            quiet: false,
             leader: NONE,
             msgs: Vec::new(),
             late_msgs: Vec::new(),

@@ -143,12 +143,14 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
             return Ok(());
         }
         self.heartbeat_elapsed = 0;
+        self.quiet = false;
         self.beat();
         Ok(())
     }
 
     /// What a leader looks after once every election time-out.
     fn end_election_timeout(&mut self) -> Result<()> {
+        self.quiet = false;
         if self.settings.check_quorum {
             self.check_quorum();
         }

@@ -105,7 +105,7 @@ impl<S: Storage, T: Tracer> RawNode<S, T> {
     /// See [`Raft::new`].
     pub fn with_tracer(config: &Config, storage: S, tracer: T) -> Result<Self> {
         let raft = Raft::with_tracer(config, storage, tracer)?;
-        Ok(Self {
+        let mut node = Self {
             offered_soft_state: raft.soft_state(),
             offered_hard_state: raft.hard_state(),
             raft,
@@ -113,7 +113,9 @@ impl<S: Storage, T: Tracer> RawNode<S, T> {
             receipts: VecDeque::new(),
             last_number: 0,
             spare: ready::Spare::default(),
-        })
+        };
+        node.settle();
+        Ok(node)
     }
 
     /// Who is told what happens inside.

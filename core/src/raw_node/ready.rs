@@ -69,7 +69,19 @@ fn keep<M>(spare: &mut Vec<M>, used: &mut Vec<M>) {
 
 impl<S: Storage, T: Tracer> RawNode<S, T> {
     /// Whether [`ready`](Self::ready) has something to say.
+    #[inline]
     pub fn has_ready(&self) -> bool {
+        debug_assert!(!self.raft.quiet || !self.has_something(), "quiet with something to say");
+        !self.raft.quiet && self.has_something()
+    }
+
+    /// Notes whether there is anything left to hand out. Until something happens,
+    /// [`has_ready`](Self::has_ready) then looks at one line of the cache instead of ten.
+    pub(super) fn settle(&mut self) {
+        self.raft.quiet = !self.has_something();
+    }
+
+    fn has_something(&self) -> bool {
         let raft = &self.raft;
         !raft.msgs.is_empty()
             || !raft.late_msgs.is_empty()
@@ -113,7 +125,7 @@ impl<S: Storage, T: Tracer> RawNode<S, T> {
         }
         self.last_number += 1;
         self.expect_receipts(stored, snapshot.as_deref(), &committed);
-        Ok(Ready {
+        let ready = Ready {
             number: self.last_number,
             soft_state: self.changed_soft_state(),
             hard_state,
@@ -124,7 +136,11 @@ impl<S: Storage, T: Tracer> RawNode<S, T> {
             snapshot,
             committed_entries: committed,
             messages,
-        })
+        };
+        if self.pipeline.is_some() {
+            self.settle();
+        }
+        Ok(ready)
     }
 
     fn changed_hard_state(&self) -> Option<HardState> {
@@ -191,6 +207,7 @@ impl<S: Storage, T: Tracer> RawNode<S, T> {
         while let Some((_, receipt)) = self.receipts.pop_front_if(|(at, _)| *at <= number) {
             result = result.and(self.raft.receive(receipt).map(drop));
         }
+        self.settle();
         result
     }
 
@@ -228,6 +245,7 @@ impl<S: Storage, T: Tracer> RawNode<S, T> {
                 }
             }
         }
+        self.settle();
         Ok(messages)
     }
 
@@ -256,6 +274,7 @@ impl<S: Storage, T: Tracer> RawNode<S, T> {
             let part = Receipt::Applied { index, size: 0, payload: 0 };
             result = result.and(self.raft.receive(part).map(drop));
         }
+        self.settle();
         result
     }
 

@@ -84,6 +84,7 @@ fn direct_each_cause_makes_a_node_ready() {
         let mut node = RawNode::new(&config(1, &[1, 2, 3]), terms(&[1])).unwrap();
         assert!(!node.has_ready(), "{name}");
         cause(&mut node);
+        node.raft.quiet = false;
         assert!(node.has_ready(), "{name}");
         node.ready().unwrap();
         assert!(!node.has_ready(), "{name}, once it was handed out");
