@@ -418,7 +418,9 @@ impl<S: Storage> RaftLog<S> {
 
     /// Hands out what has to be persisted, once.
     pub(crate) fn offer(&mut self, entries: &mut Vec<Entry>) -> Option<Box<Snapshot>> {
-        entries.extend_from_slice(self.unstable.unoffered());
+        if self.unstable.has_unoffered() {
+            entries.extend_from_slice(self.unstable.unoffered());
+        }
         let snapshot = self.unstable.unoffered_snapshot().cloned().map(Box::new);
         self.unstable.offer_all();
         snapshot

@@ -30,6 +30,7 @@ mod snapshot;
 mod step;
 mod transfer;
 
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 pub(crate) use self::kinds::{is_local, is_response, is_termless, message_type};
@@ -152,8 +153,9 @@ pub struct Raft<S, T = ()> {
     pub(crate) msgs: Vec<Message>,
     /// Messages that must wait until everything up to now is on disk, without `async_persist`.
     pub(crate) late_msgs: Vec<Message>,
-    /// What this peer is to be told then, without `async_persist`.
-    pub(crate) own_receipts: Vec<Receipt>,
+    /// What this peer is to be told when `Ready`s are advanced, in their order, without
+    /// `async_persist`.
+    pub(crate) receipts: VecDeque<(u64, Receipt)>,
     /// Both of them in order, with `async_persist`.
     pub(crate) after_persist: Vec<Response>,
     pub(crate) read_states: Vec<ReadState>,
@@ -177,6 +179,8 @@ pub struct Raft<S, T = ()> {
     commit_undecided: bool,
     pub(crate) settings: Settings,
     pub(crate) rules: RuleBook,
+    /// Number of the `Ready` that was handed out last.
+    pub(crate) last_ready: u64,
     rng: TimeoutRng,
     pub(crate) tracer: T,
 }
@@ -217,7 +221,8 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
             leader: NONE,
             msgs: Vec::new(),
             late_msgs: Vec::new(),
-            own_receipts: Vec::new(),
+            receipts: VecDeque::new(),
+            last_ready: 0,
             after_persist: Vec::new(),
             read_states: Vec::new(),
             dropped_reads: Vec::new(),

@@ -106,8 +106,10 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
         }
         // Of several appends in a row the last one says it all.
         if !self.settings.eager {
-            match (self.own_receipts.last_mut(), self.after_persist.last_mut()) {
-                (Some(Receipt::Append { term, index: last }), _)
+            let next = self.last_ready + 1;
+            let own = self.receipts.back_mut().filter(|(number, _)| *number == next);
+            match (own, self.after_persist.last_mut()) {
+                (Some((_, Receipt::Append { term, index: last })), _)
                 | (_, Some(Response::Own(Receipt::Append { term, index: last }))) => {
                     (*term, *last) = (self.term, index);
                     return;
@@ -123,7 +125,7 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
         if self.settings.async_persist {
             self.after_persist.push(Response::Own(receipt));
         } else {
-            self.own_receipts.push(receipt);
+            self.receipts.push_back((self.last_ready + 1, receipt));
         }
     }
 

@@ -45,9 +45,6 @@ pub struct RawNode<S, T = ()> {
     pub(crate) offered_hard_state: HardState,
     /// With `async_persist`, what waits for the disk and for the state machine.
     pipeline: Option<Box<Pipeline>>,
-    /// What this peer is to be told when `Ready`s are advanced, in their order.
-    receipts: VecDeque<(u64, Receipt)>,
-    last_number: u64,
     /// The memory of an advanced `Ready`, for the next one.
     spare: ready::Spare,
 }
@@ -110,8 +107,6 @@ impl<S: Storage, T: Tracer> RawNode<S, T> {
             offered_hard_state: raft.hard_state(),
             raft,
             pipeline: config.async_persist.then(Box::default),
-            receipts: VecDeque::new(),
-            last_number: 0,
             spare: ready::Spare::default(),
         };
         node.settle();

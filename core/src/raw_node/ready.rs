@@ -85,7 +85,7 @@ impl<S: Storage, T: Tracer> RawNode<S, T> {
         let raft = &self.raft;
         !raft.msgs.is_empty()
             || !raft.late_msgs.is_empty()
-            || !raft.own_receipts.is_empty()
+            || raft.receipts.back().is_some_and(|(number, _)| *number > raft.last_ready)
             || !raft.after_persist.is_empty()
             || raft.log.has_unoffered()
             || raft.log.has_next_committed(self.pipeline.is_none())
@@ -116,17 +116,21 @@ impl<S: Storage, T: Tracer> RawNode<S, T> {
         let snapshot = self.raft.log.offer(&mut entries);
         let empty = core::mem::take(&mut self.spare.messages);
         let mut messages = core::mem::replace(&mut self.raft.msgs, empty);
-        messages.append(&mut self.raft.late_msgs);
+        if messages.is_empty() {
+            core::mem::swap(&mut messages, &mut self.raft.late_msgs);
+        } else {
+            messages.append(&mut self.raft.late_msgs);
+        }
         let hard_state = self.changed_hard_state();
         let before = self.offered_hard_state;
         let term_or_vote = |now: HardState| (now.term, now.vote) != (before.term, before.vote);
         if let Some(state) = hard_state {
             self.offered_hard_state = state;
         }
-        self.last_number += 1;
+        self.raft.last_ready += 1;
         self.expect_receipts(stored, snapshot.as_deref(), &committed);
         let ready = Ready {
-            number: self.last_number,
+            number: self.raft.last_ready,
             soft_state: self.changed_soft_state(),
             hard_state,
             read_states: core::mem::take(&mut self.raft.read_states),
@@ -163,9 +167,7 @@ impl<S: Storage, T: Tracer> RawNode<S, T> {
         snapshot: Option<&Snapshot>,
         committed: &[Entry],
     ) {
-        let number = self.last_number;
-        let own = self.raft.own_receipts.drain(..);
-        self.receipts.extend(own.map(|receipt| (number, receipt)));
+        let number = self.raft.last_ready;
         if let Some(pipeline) = &mut self.pipeline {
             let late = self.raft.after_persist.drain(..);
             pipeline.responses.extend(late.map(|response| (number, response)));
@@ -175,7 +177,7 @@ impl<S: Storage, T: Tracer> RawNode<S, T> {
             let receipt = Receipt::Stored { term: self.raft.term, last: stored, snapshot };
             match &mut self.pipeline {
                 Some(p) => p.responses.push_back((number, Response::Own(receipt))),
-                None => self.receipts.push_back((number, receipt)),
+                None => self.raft.receipts.push_back((number, receipt)),
             }
         }
         let size = self.raft.log.applying(committed, self.pipeline.is_none());
@@ -186,7 +188,7 @@ impl<S: Storage, T: Tracer> RawNode<S, T> {
             let receipt = Receipt::Applied { index: last.index, size, payload };
             match &mut self.pipeline {
                 Some(pipeline) => pipeline.applying.push_back(receipt),
-                None => self.receipts.push_back((number, receipt)),
+                None => self.raft.receipts.push_back((number, receipt)),
             }
         }
     }
@@ -204,7 +206,7 @@ impl<S: Storage, T: Tracer> RawNode<S, T> {
         let number = ready.number;
         self.spare.keep(&mut ready);
         let mut result = Ok(());
-        while let Some((_, receipt)) = self.receipts.pop_front_if(|(at, _)| *at <= number) {
+        while let Some((_, receipt)) = self.raft.receipts.pop_front_if(|(at, _)| *at <= number) {
             result = result.and(self.raft.receive(receipt).map(drop));
         }
         self.settle();
