@@ -39,7 +39,6 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
     /// Goes over to other members, with all that follows: a leader that is none of them steps down,
     /// what only the old ones held up is committed, new ones are sent the log.
     pub(crate) fn switch_to(&mut self, next: ProgressTracker) -> Result<()> {
-        self.quiet = false;
         self.prs = next;
         self.trace(|raft| Event::ConfigurationChanged(raft.prs.configuration().clone()));
         if self.role != StateRole::Leader {

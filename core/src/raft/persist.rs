@@ -138,7 +138,6 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
 
     /// Takes note of a receipt.
     pub(crate) fn receive(&mut self, receipt: Receipt) -> Result<Outcome> {
-        self.quiet = false;
         match receipt {
             Receipt::Append { term, index } => {
                 if term < self.term {

@@ -19,7 +19,6 @@ use crate::tracker::Progress;
 impl<S: Storage, T: Tracer> Raft<S, T> {
     /// Asks for an index that a read must wait for; the answer comes as a [`ReadState`].
     pub(crate) fn read_index(&mut self, context: Bytes) -> Result<Outcome> {
-        self.quiet = false;
         let entries = vec![Entry { data: context, ..Entry::default() }];
         let msg_type = MessageType::MsgReadIndex.into();
         self.step(Message { msg_type, entries, ..Message::default() })

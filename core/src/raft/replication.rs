@@ -35,7 +35,6 @@ pub enum Proposal {
 impl<S: Storage, T: Tracer> Raft<S, T> {
     /// Appends entries on the leader, or forwards them to it.
     pub(crate) fn propose(&mut self, entries: Vec<Entry>) -> Result<Proposal> {
-        self.quiet = false;
         if let Some(reason) = self.proposal_obstacle(entries.is_empty()) {
             return Err(self.drop_proposal(reason));
         }
@@ -47,7 +46,6 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
 
     /// [`propose`](Self::propose) of one ordinary entry, which needs no vector of its own.
     pub(crate) fn propose_one(&mut self, entry: Entry) -> Result<Proposal> {
-        self.quiet = false;
         if let Some(reason) = self.proposal_obstacle(false) {
             return Err(self.drop_proposal(reason));
         }

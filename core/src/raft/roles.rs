@@ -108,18 +108,31 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
     /// A storage that cannot be read when a campaign starts; the timer runs on.
     #[inline]
     pub fn tick(&mut self) -> Result<()> {
-        self.ticks = self.ticks.wrapping_add(1);
+        if !self.count_tick() {
+            return Ok(());
+        }
+        self.quiet = false;
         match self.role {
-            StateRole::Leader => self.tick_heartbeat(),
-            StateRole::Follower | StateRole::PreCandidate | StateRole::Candidate => {
-                self.tick_election()
-            }
+            StateRole::Leader => self.lead_on(),
+            StateRole::Follower | StateRole::PreCandidate | StateRole::Candidate => self.time_out(),
         }
     }
 
+    /// Moves the timers on. Returns whether one of them may have run out.
     #[inline]
-    fn tick_election(&mut self) -> Result<()> {
+    fn count_tick(&mut self) -> bool {
+        self.ticks = self.ticks.wrapping_add(1);
         self.election_elapsed = self.election_elapsed.saturating_add(1);
+        if self.role == StateRole::Leader {
+            self.heartbeat_elapsed += 1;
+            return self.heartbeat_elapsed >= self.settings.heartbeat_timeout
+                || self.election_elapsed >= self.settings.election_timeout;
+        }
+        self.election_elapsed >= self.randomized_election_timeout || self.requested_snapshot > 0
+    }
+
+    /// What the timers of a peer that does not lead ask for.
+    fn time_out(&mut self) -> Result<()> {
         if self.requested_snapshot > 0 {
             self.expire_snapshot_request();
         }
@@ -130,9 +143,8 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
         self.step(local(MessageType::MsgHup, self.id)).map(drop)
     }
 
-    fn tick_heartbeat(&mut self) -> Result<()> {
-        self.election_elapsed += 1;
-        self.heartbeat_elapsed += 1;
+    /// What the timers of a leader ask for.
+    fn lead_on(&mut self) -> Result<()> {
         if self.election_elapsed >= self.settings.election_timeout {
             self.election_elapsed = 0;
             self.end_election_timeout()?;
@@ -143,14 +155,12 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
             return Ok(());
         }
         self.heartbeat_elapsed = 0;
-        self.quiet = false;
         self.beat();
         Ok(())
     }
 
     /// What a leader looks after once every election time-out.
     fn end_election_timeout(&mut self) -> Result<()> {
-        self.quiet = false;
         if self.settings.check_quorum {
             self.check_quorum();
         }

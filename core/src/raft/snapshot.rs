@@ -185,7 +185,6 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
     /// heartbeats are answered with the request; but only for an election time-out, since without
     /// this peer's acknowledgements nothing may ever be committed that the snapshot could contain.
     pub(crate) fn request_snapshot(&mut self) -> Result<()> {
-        self.quiet = false;
         let (last, term) = (self.log.last_id()?, self.term);
         let error = if self.role == StateRole::Leader {
             SnapshotRequestError::Leader
@@ -265,7 +264,6 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
     }
 
     fn leader_view_of(&mut self, id: u64) -> Option<&mut crate::Progress> {
-        self.quiet = false;
         let leads = self.role == StateRole::Leader;
         self.prs.get_mut(id).filter(|_| leads && id != self.id)
     }

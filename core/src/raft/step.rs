@@ -34,7 +34,6 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
         kind: MessageType,
         message: &mut Message,
     ) -> Result<Outcome> {
-        self.quiet = false;
         let refused_in_none = kind == MessageType::MsgRequestPreVoteResponse;
         if (message.term != NONE || refused_in_none) && !is_termless(kind) {
             if message.term > EntryId::LIMIT {

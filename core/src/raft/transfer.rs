@@ -89,7 +89,6 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
     /// Forgets the leader without campaigning, so that this peer no longer vouches for it: with
     /// check-quorum a quorum of such peers may elect another at once.
     pub(crate) fn forget_leader(&mut self) -> Outcome {
-        self.quiet = false;
         if self.role != super::StateRole::Follower {
             return Outcome::Handled;
         }

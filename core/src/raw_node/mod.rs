@@ -123,6 +123,12 @@ impl<S: Storage, T: Tracer> RawNode<S, T> {
         &mut self.raft.tracer
     }
 
+    /// The protocol state, about to change: there may be something to hand out afterwards.
+    pub(crate) fn raft_mut(&mut self) -> &mut Raft<S, T> {
+        self.raft.quiet = false;
+        &mut self.raft
+    }
+
     /// The protocol state, to look at.
     pub fn raft(&self) -> &Raft<S, T> {
         &self.raft
@@ -153,7 +159,7 @@ impl<S: Storage, T: Tracer> RawNode<S, T> {
     /// # Errors
     /// A storage that cannot be read.
     pub fn campaign(&mut self) -> Result<Outcome> {
-        self.raft.campaign_now()
+        self.raft_mut().campaign_now()
     }
 
     /// Proposes a command.
@@ -161,7 +167,7 @@ impl<S: Storage, T: Tracer> RawNode<S, T> {
     /// # Errors
     /// [`Error::ProposalDropped`] with the reason; the command has no effect.
     pub fn propose(&mut self, data: impl Into<Bytes>) -> Result<Proposal> {
-        self.raft.propose_one(Entry { data: data.into(), ..Entry::default() })
+        self.raft_mut().propose_one(Entry { data: data.into(), ..Entry::default() })
     }
 
     /// Proposes a command with a context that travels beside it and is not counted as payload.
@@ -174,7 +180,7 @@ impl<S: Storage, T: Tracer> RawNode<S, T> {
         context: impl Into<Bytes>,
     ) -> Result<Proposal> {
         let (data, context) = (data.into(), context.into());
-        self.raft.propose_one(Entry { data, context, ..Entry::default() })
+        self.raft_mut().propose_one(Entry { data, context, ..Entry::default() })
     }
 
     /// Proposes a membership change, a `ConfChange` or a `ConfChangeV2`. It takes effect when the
@@ -197,7 +203,7 @@ impl<S: Storage, T: Tracer> RawNode<S, T> {
                 return Err(Error::ProposalDropped(DropReason::ConfChange(reason)));
             }
         }
-        self.raft.propose([change.into()].to_vec())
+        self.raft_mut().propose([change.into()].to_vec())
     }
 
     /// Asks for an index that a read must wait for. The answer comes in
@@ -208,7 +214,7 @@ impl<S: Storage, T: Tracer> RawNode<S, T> {
     /// # Errors
     /// [`Error::ReadDropped`] with the reason.
     pub fn read_index(&mut self, context: impl Into<Bytes>) -> Result<()> {
-        self.raft.read_index(context.into()).map(drop)
+        self.raft_mut().read_index(context.into()).map(drop)
     }
 
     /// Applies a committed membership change and returns the members after it. A change of peer 0
@@ -219,7 +225,7 @@ impl<S: Storage, T: Tracer> RawNode<S, T> {
     /// ([`ConfChangeError::Superseded`](crate::ConfChangeError::Superseded)); membership is as
     /// before.
     pub fn apply_conf_change(&mut self, change: &ConfChangeV2) -> Result<ConfState> {
-        self.raft.apply_conf_change(change)
+        self.raft_mut().apply_conf_change(change)
     }
 
     /// Handles a message from another peer.
@@ -255,7 +261,7 @@ impl<S: Storage, T: Tracer> RawNode<S, T> {
         if is_response(kind) && !self.raft.prs.contains(from) {
             return Err(Error::StepPeerNotFound(from));
         }
-        self.raft.step_kind(kind, &mut message)
+        self.raft_mut().step_kind(kind, &mut message)
     }
 
     /// Hands leadership to `transferee`, now or when it has caught up. Works on any peer that knows
@@ -264,13 +270,13 @@ impl<S: Storage, T: Tracer> RawNode<S, T> {
     /// # Errors
     /// A storage that cannot be read.
     pub fn transfer_leader(&mut self, transferee: u64) -> Result<Outcome> {
-        self.raft.step(local(MessageType::MsgTransferLeader, transferee))
+        self.raft_mut().step(local(MessageType::MsgTransferLeader, transferee))
     }
 
     /// Makes a follower forget its leader without campaigning, so that it no longer vouches for
     /// it: a driver that knows the leader to be dead shortens the wait.
     pub fn forget_leader(&mut self) -> Outcome {
-        self.raft.forget_leader()
+        self.raft_mut().forget_leader()
     }
 
     /// Asks the leader for a snapshot, because this peer's state machine is damaged although its
@@ -279,12 +285,12 @@ impl<S: Storage, T: Tracer> RawNode<S, T> {
     /// # Errors
     /// [`Error::SnapshotRequestDropped`] with the reason.
     pub fn request_snapshot(&mut self) -> Result<()> {
-        self.raft.request_snapshot()
+        self.raft_mut().request_snapshot()
     }
 
     /// How much this peer is preferred as a leader from now on.
     pub fn set_priority(&mut self, priority: i64) {
-        self.raft.settings.priority = priority;
+        self.raft_mut().settings.priority = priority;
     }
 
     /// Sets the time-out that was drawn at random, for scenes.
@@ -295,12 +301,12 @@ impl<S: Storage, T: Tracer> RawNode<S, T> {
 
     /// The transport could not reach peer `id`.
     pub fn report_unreachable(&mut self, id: u64) {
-        self.raft.report_unreachable(id);
+        self.raft_mut().report_unreachable(id);
     }
 
     /// The transfer of a snapshot to peer `id` has ended.
     pub fn report_snapshot(&mut self, id: u64, status: SnapshotStatus) {
-        self.raft.report_snapshot(id, status);
+        self.raft_mut().report_snapshot(id, status);
     }
 
     /// A view for tools and tests.

@@ -309,7 +309,7 @@ impl<S: Storage, T: Tracer> RawNode<S, T> {
             }
             _ => None,
         };
-        let outcome = self.raft.receive(receipt);
+        let outcome = self.raft_mut().receive(receipt);
         // It replaced the state machine: batches from before it may never be reported any more, and
         // must not hold back those after it.
         if let Some(id) = snapshot

@@ -51,40 +51,39 @@ fn direct_ready_hands_out_everything_once() {
 fn direct_each_cause_makes_a_node_ready() {
     type Cause = fn(&mut TestNode);
     let causes: &[(&str, Cause)] = &[
-        ("leader", |node| node.raft.leader = 2),
-        ("role", |node| node.raft.role = Candidate),
-        ("term", |node| node.raft.term += 1),
-        ("vote", |node| node.raft.vote = 2),
+        ("leader", |node| node.raft_mut().leader = 2),
+        ("role", |node| node.raft_mut().role = Candidate),
+        ("term", |node| node.raft_mut().term += 1),
+        ("vote", |node| node.raft_mut().vote = 2),
         ("entries", |node| {
-            node.raft.log.push(entry(1, 2));
+            node.raft_mut().log.push(entry(1, 2));
         }),
         ("commit", |node| {
-            node.raft.log.commit_to(1);
-            node.raft.log.applied_to(1);
+            node.raft_mut().log.commit_to(1);
+            node.raft_mut().log.applied_to(1);
         }),
         ("committed entries", |node| {
-            node.raft.log.commit_to(1);
+            node.raft_mut().log.commit_to(1);
             node.offered_hard_state = node.raft.hard_state();
         }),
         ("snapshot", |node| {
-            node.raft.log.restore(snapshot(1, 9, &[1, 2]));
+            node.raft_mut().log.restore(snapshot(1, 9, &[1, 2]));
             node.offered_hard_state = node.raft.hard_state();
         }),
         ("messages", |node| {
-            node.raft.msgs.push(msg(MsgHeartbeat, 1, 2));
+            node.raft_mut().msgs.push(msg(MsgHeartbeat, 1, 2));
         }),
         ("owed append", |node| {
-            node.raft.role = Leader;
+            node.raft_mut().role = Leader;
             node.raft.prs.start_leading(2);
             node.offered_soft_state = node.raft.soft_state();
-            send_append(&mut node.raft, 2);
+            send_append(node.raft_mut(), 2);
         }),
     ];
     for (name, cause) in causes {
         let mut node = RawNode::new(&config(1, &[1, 2, 3]), terms(&[1])).unwrap();
         assert!(!node.has_ready(), "{name}");
         cause(&mut node);
-        node.raft.quiet = false;
         assert!(node.has_ready(), "{name}");
         node.ready().unwrap();
         assert!(!node.has_ready(), "{name}, once it was handed out");
