@@ -16,14 +16,20 @@ use crate::sh;
 /// What is missing cannot be installed, or the benchmark fails.
 pub(crate) fn bench(project: &Project, args: &[String]) -> Result<()> {
     let mut args = args.to_vec();
-    if let Some(position) = args.iter().position(|arg| arg == "--wasm") {
+    let wasm = args.iter().position(|arg| arg == "--wasm");
+    if let Some(position) = wasm {
         node::ensure()?;
         let pump = build_pump(project)?;
         args.insert(position + 1, pump.display().to_string());
     }
-    let mut cargo = project.cargo();
-    cargo.args(["run", "--release", "--quiet", "-p", "raft-bench", "--"]).args(args);
-    sh::run(&mut cargo)
+    let run = |program: &str| {
+        let mut cargo = project.cargo();
+        cargo.args(["run", "--release", "--quiet", "-p", "raft-bench", "--bin", program, "--"]);
+        sh::run(cargo.args(&args))
+    };
+    run("raft-bench")?;
+    let all = wasm.is_none() && !args.iter().any(|arg| arg == "--help" || arg == "-h");
+    if all { run("counts") } else { Ok(()) }
 }
 
 /// The pump of the benchmark as wasm: the core and as little else as possible.

@@ -63,22 +63,9 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Option<Options>> {
 fn tell(options: &Options, row: &Row) -> Result<()> {
     let mut out = std::io::stdout().lock();
     if options.json {
-        let mut object = serde_json::json!({
-            "name": row.name,
-            "unit": row.unit,
-            "ours": row.ours,
-            "peer": row.peer,
-            "ratio": row.ratio(),
-        });
-        if row.unit == "ns" {
-            object["ours_ns"] = row.ours.into();
-            object["peer_ns"] = row.peer.into();
-        }
-        writeln!(out, "{object}")?;
+        writeln!(out, "{}", row.json())?;
     } else {
-        let Row { name, unit, ours, peer } = row;
-        let ratio = row.ratio();
-        writeln!(out, "{name:<48} {ours:>12.1} {peer:>12.1} {unit:<11} {ratio:>6.3}")?;
+        writeln!(out, "{row}")?;
     }
     Ok(out.flush()?)
 }

@@ -1,7 +1,7 @@
 //! `raft-core` and the crate `raft` 0.7 (raft-rs) doing the same work in one process.
 //!
-//! Both are driven by the same pump: hand out a `Ready`, persist it in memory, queue its messages,
-//! advance, deliver what is queued, until nothing is left. Storages are the two crates' own, of the
+//! Both are driven by the same pump: hand out a `Ready`, persist it in memory, deliver its messages,
+//! advance, until nobody has anything to say. Storages are the two crates' own, of the
 //! same shape: a vector of entries. Rounds of both alternate, and the medians are compared, so that
 //! a busy machine slows both alike: only ratios of one run mean anything.
 

@@ -1,7 +1,5 @@
 //! Our peers.
 
-use std::collections::VecDeque;
-
 use bytes::Bytes;
 
 use raft_core::eraftpb::{ConfState, Entry, HardState, Message, MessageType};
@@ -9,13 +7,16 @@ use raft_core::{Config, MemStorage, RawNode, Rules};
 
 use crate::{Cluster, Counters};
 
+/// One peer.
+pub type Peer = RawNode<MemStorage>;
+
 /// Peers of `raft-core`.
 #[derive(Debug)]
 pub struct Ours {
-    peers: Vec<RawNode<MemStorage>>,
+    peers: Vec<Peer>,
     connected: Vec<bool>,
-    queue: VecDeque<Message>,
     counters: Counters,
+    counting_bytes: bool,
     bytes: u64,
     reads: u64,
 }
@@ -29,18 +30,14 @@ pub fn config(id: u64) -> Config {
 ///
 /// # Panics
 /// Never, with valid settings.
-pub fn peer(id: u64, peers: u64) -> RawNode<MemStorage> {
+pub fn peer(id: u64, peers: u64) -> Peer {
     let voters: Vec<u64> = (1..=peers).collect();
     RawNode::new(&config(id), MemStorage::with_voters(voters)).expect("valid settings")
 }
 
 /// A follower of peer 1 in term 1, and `count` appends of `entries` entries each, each of which
 /// commits the one before.
-pub fn follower_and_appends(
-    count: u64,
-    entries: u64,
-    size: usize,
-) -> (RawNode<MemStorage>, Vec<Message>) {
+pub fn follower_and_appends(count: u64, entries: u64, size: usize) -> (Peer, Vec<Message>) {
     let payload = Bytes::from(vec![7; size]);
     let entry = |index| Entry { term: 1, index, data: payload.clone(), ..Entry::default() };
     let append = |index: u64| Message {
@@ -58,7 +55,7 @@ pub fn follower_and_appends(
 }
 
 /// Steps one message and handles what comes of it. Returns the number of messages to send.
-pub fn step(peer: &mut RawNode<MemStorage>, message: Message) -> usize {
+pub fn step(peer: &mut Peer, message: Message) -> usize {
     peer.step(message).expect("a message of a correct peer");
     let mut ready = peer.ready().expect("memory can be read");
     persist(peer, &mut ready.entries, ready.hard_state);
@@ -67,7 +64,7 @@ pub fn step(peer: &mut RawNode<MemStorage>, message: Message) -> usize {
     sent
 }
 
-fn persist(peer: &mut RawNode<MemStorage>, entries: &mut Vec<Entry>, state: Option<HardState>) {
+fn persist(peer: &mut Peer, entries: &mut Vec<Entry>, state: Option<HardState>) {
     let storage = peer.store_mut();
     storage.append_from(entries).expect("entries continue the log");
     if let Some(state) = state {
@@ -82,47 +79,39 @@ impl Ours {
     }
 
     /// Counts the bytes of messages from now on; that takes time.
-    pub fn pump_counting_bytes(&mut self) {
-        loop {
-            let worked = self.handle_readies();
-            self.bytes += self.queue.iter().map(encoded_len).sum::<u64>();
-            if !self.deliver() && !worked {
-                return;
-            }
-        }
+    pub fn count_bytes(&mut self) {
+        self.counting_bytes = true;
     }
 
-    fn handle_readies(&mut self) -> bool {
+    /// Handles what peer `position` has to say, its messages included, until it falls silent.
+    /// Returns whether it had something to say.
+    fn handle(&mut self, position: usize) -> bool {
         let mut worked = false;
-        for peer in &mut self.peers {
-            while peer.has_ready() {
-                worked = true;
-                let mut ready = peer.ready().expect("memory can be read");
-                persist(peer, &mut ready.entries, ready.hard_state);
-                self.queue.extend(ready.messages.drain(..));
-                self.counters.applied += ready.committed_entries.len() as u64;
-                self.counters.reads += ready.read_states.len() as u64;
-                peer.advance(ready).expect("memory can be read");
+        while self.peers[position].has_ready() {
+            worked = true;
+            let peer = &mut self.peers[position];
+            let mut ready = peer.ready().expect("memory can be read");
+            persist(peer, &mut ready.entries, ready.hard_state);
+            self.counters.applied += ready.committed_entries.len() as u64;
+            self.counters.reads += ready.read_states.len() as u64;
+            for message in ready.messages.drain(..) {
+                self.deliver(message);
             }
+            self.peers[position].advance(ready).expect("memory can be read");
         }
         worked
     }
 
-    fn deliver(&mut self) -> bool {
-        let delivered = !self.queue.is_empty();
-        while let Some(message) = self.queue.pop_front() {
-            self.counters.messages += 1;
-            let (from, to) = (message.from as usize - 1, message.to as usize - 1);
-            if self.connected[from] && self.connected[to] {
-                self.peers[to].step(message).expect("a message of a correct peer");
-            }
+    fn deliver(&mut self, message: Message) {
+        self.counters.messages += 1;
+        if self.counting_bytes {
+            self.bytes += prost::Message::encoded_len(&message) as u64;
         }
-        delivered
+        let (from, to) = (message.from as usize - 1, message.to as usize - 1);
+        if self.connected[from] && self.connected[to] {
+            self.peers[to].step(message).expect("a message of a correct peer");
+        }
     }
-}
-
-fn encoded_len(message: &Message) -> u64 {
-    prost::Message::encoded_len(message) as u64
 }
 
 impl Cluster for Ours {
@@ -130,8 +119,8 @@ impl Cluster for Ours {
         let mut cluster = Self {
             peers: (1..=peers).map(|id| peer(id, peers)).collect(),
             connected: vec![true; peers as usize],
-            queue: VecDeque::new(),
             counters: Counters::default(),
+            counting_bytes: false,
             bytes: 0,
             reads: 0,
         };
@@ -150,12 +139,8 @@ impl Cluster for Ours {
     }
 
     fn pump(&mut self) {
-        loop {
-            let worked = self.handle_readies();
-            if !self.deliver() && !worked {
-                return;
-            }
-        }
+        // Every peer once, whether or not the one before it had anything to say.
+        while (0..self.peers.len()).fold(false, |worked, peer| self.handle(peer) | worked) {}
     }
 
     fn compact(&mut self) {
@@ -188,7 +173,7 @@ impl Cluster for Ours {
 }
 
 /// A follower of a group of five, as it lies idle among ten thousand others.
-pub fn idle(seed: u64) -> RawNode<MemStorage> {
+pub fn idle(seed: u64) -> Peer {
     let mut storage = MemStorage::new();
     storage.set_conf_state(ConfState { voters: vec![1, 2, 3, 4, 5], ..ConfState::default() });
     // It hears from its leader long before it would campaign.

@@ -1,5 +1,6 @@
 //! The rows of the table.
 
+use std::fmt;
 use std::hint::black_box;
 use std::time::Instant;
 
@@ -26,6 +27,30 @@ impl Row {
     /// Ours as a share of theirs.
     pub fn ratio(&self) -> f64 {
         self.ours / self.peer
+    }
+
+    /// As one JSON object.
+    pub fn json(&self) -> serde_json::Value {
+        let mut object = serde_json::json!({
+            "name": self.name,
+            "unit": self.unit,
+            "ours": self.ours,
+            "peer": self.peer,
+            "ratio": self.ratio(),
+        });
+        if self.unit == "ns" {
+            object["ours_ns"] = self.ours.into();
+            object["peer_ns"] = self.peer.into();
+        }
+        object
+    }
+}
+
+/// As one line of a table.
+impl fmt::Display for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, unit, ours, peer } = self;
+        write!(f, "{name:<49} {ours:>12.1} {peer:>12.1} {unit:<11} {:>6.3}", self.ratio())
     }
 }
 
@@ -86,14 +111,13 @@ pub fn measure(effort: Effort, mut tell: impl FnMut(Row)) {
         tell(follower_append(effort, entries));
     }
     tell(idle_ticks(effort));
+    tell(bare_ticks(effort));
     tell(election(effort));
     tell(catching_up(effort));
     tell(reads(effort));
     for voters in 1..=11 {
         tell(commit_index(effort, voters));
     }
-    tell(memory());
-    tell(allocations());
 }
 
 fn commits(effort: Effort, peers: u64, size: usize, burst: u64) -> Row {
@@ -129,28 +153,38 @@ fn follower_append(effort: Effort, entries: u64) -> Row {
     time(format!("a follower handles an append of {entries}"), figures)
 }
 
-const IDLE_GROUPS: u64 = 10_000;
-
+/// What a driver of many groups does all day: tick each, and ask whether it has something to say.
 fn idle_ticks(effort: Effort) -> Row {
-    let mut a: Vec<_> = (0..IDLE_GROUPS).map(ours::idle).collect();
-    let mut b: Vec<_> = (0..IDLE_GROUPS).map(|_| theirs::idle()).collect();
-    // Several ticks in a row: the first of a round finds the caches full of the other's groups.
-    const TICKS: u64 = 50;
-    let ours = || {
-        for _ in 0..TICKS {
-            for peer in &mut a {
-                black_box(peer.tick().is_ok());
-            }
+    let (mut a, mut b) = idle_groups();
+    let ours = |peer: &mut ours::Peer| peer.tick().is_ok() & !peer.has_ready();
+    let theirs = |peer: &mut theirs::Peer| peer.tick() & !peer.has_ready();
+    let figures = effort.pair(TICKS, || visit(&mut a, ours), || visit(&mut b, theirs));
+    time(format!("a tick of {IDLE_GROUPS} idle groups"), figures)
+}
+
+/// The tick alone, which is mostly the way to the memory.
+fn bare_ticks(effort: Effort) -> Row {
+    let (mut a, mut b) = idle_groups();
+    let ours = |peer: &mut ours::Peer| peer.tick().is_ok();
+    let figures = effort.pair(TICKS, || visit(&mut a, ours), || visit(&mut b, theirs::Peer::tick));
+    time(format!("a tick of {IDLE_GROUPS} idle groups that nobody asks"), figures)
+}
+
+const IDLE_GROUPS: u64 = 10_000;
+/// Ticks in a row: the first of a round finds the caches full of the other's groups.
+const TICKS: u64 = 50;
+
+fn idle_groups() -> (Vec<ours::Peer>, Vec<theirs::Peer>) {
+    let ours = (0..IDLE_GROUPS).map(ours::idle).collect();
+    (ours, (0..IDLE_GROUPS).map(|_| theirs::idle()).collect())
+}
+
+fn visit<P>(groups: &mut [P], tick: impl Fn(&mut P) -> bool) {
+    for _ in 0..TICKS {
+        for peer in groups.iter_mut() {
+            black_box(tick(peer));
         }
-    };
-    let theirs = || {
-        for _ in 0..TICKS {
-            for peer in &mut b {
-                black_box(peer.tick());
-            }
-        }
-    };
-    time(format!("a tick of {IDLE_GROUPS} idle groups"), effort.pair(TICKS, ours, theirs))
+    }
 }
 
 fn election(effort: Effort) -> Row {
@@ -218,33 +252,4 @@ fn commit_index(effort: Effort, voters: u64) -> Row {
         }
     };
     time(format!("commit index of {voters} voters"), effort.pair(count, ours, theirs))
-}
-
-fn memory() -> Row {
-    const GROUPS: u64 = 1_000;
-    let bytes = |make: &dyn Fn(u64)| {
-        let info = allocation_counter::measure(|| make(GROUPS));
-        info.bytes_current as f64 / GROUPS as f64
-    };
-    let ours = bytes(&|count| {
-        let groups: Vec<_> = (0..count).map(ours::idle).collect();
-        core::mem::forget(groups);
-    });
-    let peer = bytes(&|count| {
-        let groups: Vec<_> = (0..count).map(|_| theirs::idle()).collect();
-        core::mem::forget(groups);
-    });
-    Row { name: "memory of an idle group".into(), unit: "bytes", ours, peer }
-}
-
-fn allocations() -> Row {
-    const COMMITS: u64 = 10_000;
-    fn count<C: Cluster>() -> f64 {
-        let (mut cluster, payload) = (C::new(3), Bytes::from(vec![7; 16]));
-        work::commit(&mut cluster, &payload, 1, 2_000);
-        let info = allocation_counter::measure(|| work::commit(&mut cluster, &payload, 1, COMMITS));
-        info.count_total as f64 / COMMITS as f64
-    }
-    let name = "allocations a commit, 3 nodes, one at a time".into();
-    Row { name, unit: "allocations", ours: count::<Ours>(), peer: count::<Theirs>() }
 }

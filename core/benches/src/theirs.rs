@@ -1,7 +1,5 @@
 //! Peers of raft-rs, driven the same way.
 
-use std::collections::VecDeque;
-
 use bytes::Bytes;
 
 use raft::eraftpb::{Entry, Message, MessageType};
@@ -10,11 +8,13 @@ use raft::{Config, RawNode, Storage as _};
 
 use crate::{Cluster, Counters};
 
+/// One peer.
+pub type Peer = RawNode<MemStorage>;
+
 /// Peers of the crate `raft` 0.7.
 pub struct Theirs {
-    peers: Vec<RawNode<MemStorage>>,
+    peers: Vec<Peer>,
     connected: Vec<bool>,
-    queue: VecDeque<Message>,
     counters: Counters,
     reads: u64,
 }
@@ -27,7 +27,7 @@ fn logger() -> slog::Logger {
 ///
 /// # Panics
 /// Never, with valid settings.
-pub fn peer(id: u64, peers: u64, election_tick: usize) -> RawNode<MemStorage> {
+pub fn peer(id: u64, peers: u64, election_tick: usize) -> Peer {
     let voters: Vec<u64> = (1..=peers).collect();
     let storage = MemStorage::new_with_conf_state((voters, Vec::new()));
     let config = Config {
@@ -43,11 +43,7 @@ pub fn peer(id: u64, peers: u64, election_tick: usize) -> RawNode<MemStorage> {
 
 /// A follower of peer 1 in term 1, and `count` appends of `entries` entries each, each of which
 /// commits the one before.
-pub fn follower_and_appends(
-    count: u64,
-    entries: u64,
-    size: usize,
-) -> (RawNode<MemStorage>, Vec<Message>) {
+pub fn follower_and_appends(count: u64, entries: u64, size: usize) -> (Peer, Vec<Message>) {
     let payload = Bytes::from(vec![7; size]);
     let entry = |index| {
         let mut entry = Entry::default();
@@ -66,20 +62,15 @@ pub fn follower_and_appends(
 }
 
 /// Steps one message and handles what comes of it. Returns the number of messages to send.
-pub fn step(peer: &mut RawNode<MemStorage>, message: Message) -> usize {
+pub fn step(peer: &mut Peer, message: Message) -> usize {
     peer.step(message).expect("a message of a correct peer");
-    let mut queue = VecDeque::new();
-    handle_ready(peer, &mut queue, &mut Counters::default());
-    queue.len()
+    handle_ready(peer, &mut Counters::default()).iter().map(Vec::len).sum()
 }
 
-fn handle_ready(
-    peer: &mut RawNode<MemStorage>,
-    queue: &mut VecDeque<Message>,
-    counters: &mut Counters,
-) {
+/// Handles a `Ready` as the crate's documentation says. Returns the messages to send.
+fn handle_ready(peer: &mut Peer, counters: &mut Counters) -> [Vec<Message>; 3] {
     let mut ready = peer.ready();
-    queue.extend(ready.take_messages());
+    let at_once = ready.take_messages();
     counters.applied += ready.take_committed_entries().len() as u64;
     counters.reads += ready.take_read_states().len() as u64;
     let storage = peer.store().clone();
@@ -89,14 +80,39 @@ fn handle_ready(
     if let Some(state) = ready.hs() {
         storage.wl().set_hardstate(state.clone());
     }
-    queue.extend(ready.take_persisted_messages());
+    let persisted = ready.take_persisted_messages();
     let mut light = peer.advance(ready);
     if let Some(commit) = light.commit_index() {
         storage.wl().mut_hard_state().commit = commit;
     }
-    queue.extend(light.take_messages());
     counters.applied += light.take_committed_entries().len() as u64;
     peer.advance_apply();
+    [at_once, persisted, light.take_messages()]
+}
+
+impl Theirs {
+    /// Handles what peer `position` has to say, its messages included, until it falls silent.
+    /// Returns whether it had something to say.
+    fn handle(&mut self, position: usize) -> bool {
+        let mut worked = false;
+        while self.peers[position].has_ready() {
+            worked = true;
+            for messages in handle_ready(&mut self.peers[position], &mut self.counters) {
+                for message in messages {
+                    self.deliver(message);
+                }
+            }
+        }
+        worked
+    }
+
+    fn deliver(&mut self, message: Message) {
+        self.counters.messages += 1;
+        let (from, to) = (message.from as usize - 1, message.to as usize - 1);
+        if self.connected[from] && self.connected[to] {
+            self.peers[to].step(message).expect("a message of a correct peer");
+        }
+    }
 }
 
 impl Cluster for Theirs {
@@ -104,7 +120,6 @@ impl Cluster for Theirs {
         let mut cluster = Self {
             peers: (1..=peers).map(|id| peer(id, peers, 10)).collect(),
             connected: vec![true; peers as usize],
-            queue: VecDeque::new(),
             counters: Counters::default(),
             reads: 0,
         };
@@ -123,26 +138,7 @@ impl Cluster for Theirs {
     }
 
     fn pump(&mut self) {
-        loop {
-            let mut worked = false;
-            for peer in &mut self.peers {
-                while peer.has_ready() {
-                    worked = true;
-                    handle_ready(peer, &mut self.queue, &mut self.counters);
-                }
-            }
-            worked |= !self.queue.is_empty();
-            while let Some(message) = self.queue.pop_front() {
-                self.counters.messages += 1;
-                let (from, to) = (message.from as usize - 1, message.to as usize - 1);
-                if self.connected[from] && self.connected[to] {
-                    self.peers[to].step(message).expect("a message of a correct peer");
-                }
-            }
-            if !worked {
-                return;
-            }
-        }
+        while (0..self.peers.len()).fold(false, |worked, peer| self.handle(peer) | worked) {}
     }
 
     fn compact(&mut self) {
@@ -177,6 +173,6 @@ impl Cluster for Theirs {
 }
 
 /// A follower of a group of five, as it lies idle among ten thousand others.
-pub fn idle() -> RawNode<MemStorage> {
+pub fn idle() -> Peer {
     peer(1, 5, 1_000_000)
 }

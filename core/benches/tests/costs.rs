@@ -83,8 +83,9 @@ fn a_burst_takes_as_many_messages_as_one_command() {
 fn a_commit_takes_few_bytes_beside_its_payload() {
     for (size, expected) in [(16, 152), (4096, 8_316)] {
         let mut cluster = Ours::new(3);
+        cluster.count_bytes();
         cluster.propose(&Bytes::from(vec![7; size]));
-        cluster.pump_counting_bytes();
+        cluster.pump();
         assert_eq!(cluster.bytes(), expected, "payload of {size}");
     }
 }

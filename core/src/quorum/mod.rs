@@ -41,7 +41,7 @@ impl Majority {
 
     /// Whether `id` belongs to it.
     pub fn contains(&self, id: u64) -> bool {
-        self.0.binary_search(&id).is_ok()
+        self.0.contains(&id)
     }
 
     /// Adds `id`. Returns whether it is new.
