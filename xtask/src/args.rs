@@ -26,6 +26,7 @@ Usage: cargo xtask <command> [options]
             --wasm        as wasm, in node
             --json        one JSON object a row
             --quick       a tenth of the work, for a first look
+            --prost       raft-rs with the codec prost, as the core has it
   interop run clusters of our nodes and raft-rs's, one from each seed
             --seeds N     how many (default: 2000)
             --start S     the first one (default: 0)

@@ -6,16 +6,37 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result, bail};
 
 use crate::node;
+use crate::packages::Package;
 use crate::project::Project;
 use crate::rust;
 use crate::sh;
 
-/// Runs the benchmark with these options. A bare `--wasm` builds what it measures.
+/// raft-rs builds its messages with it, if they are prost's.
+const PROTOC: Package = Package {
+    name: "protoc",
+    debian: &["protobuf-compiler"],
+    lines: &[
+        ("apt-get", "sudo apt-get install -y protobuf-compiler"),
+        ("dnf", "sudo dnf install -y protobuf-compiler"),
+        ("pacman", "sudo pacman -S protobuf"),
+        ("brew", "brew install protobuf"),
+        ("winget", "winget install Google.Protobuf"),
+    ],
+};
+
+/// Runs the benchmark with these options. A bare `--wasm` builds what it measures; `--prost` gives
+/// raft-rs the codec that the core has.
 ///
 /// # Errors
 /// What is missing cannot be installed, or the benchmark fails.
 pub(crate) fn bench(project: &Project, args: &[String]) -> Result<()> {
     let mut args = args.to_vec();
+    let mut features = &["--features", "protobuf-codec"];
+    if let Some(position) = args.iter().position(|arg| arg == "--prost") {
+        args.remove(position);
+        PROTOC.ensure(|| sh::which("protoc"))?;
+        features = &["--features", "prost-codec"];
+    }
     let wasm = args.iter().position(|arg| arg == "--wasm");
     if let Some(position) = wasm {
         node::ensure()?;
@@ -24,8 +45,8 @@ pub(crate) fn bench(project: &Project, args: &[String]) -> Result<()> {
     }
     let run = |program: &str| {
         let mut cargo = project.cargo();
-        cargo.args(["run", "--release", "--quiet", "-p", "raft-bench", "--bin", program, "--"]);
-        sh::run(cargo.args(&args))
+        cargo.args(["run", "--release", "--quiet", "-p", "raft-bench", "--no-default-features"]);
+        sh::run(cargo.args(features).args(["--bin", program, "--"]).args(&args))
     };
     run("raft-bench")?;
     let all = wasm.is_none() && !args.iter().any(|arg| arg == "--help" || arg == "-h");

@@ -14,6 +14,7 @@ Usage: cargo xtask bench [options]
 
   --json       one JSON object a row
   --quick      a tenth of the work, for a first look
+  --prost      raft-rs with the codec prost, as the core has it (through `cargo xtask bench`)
   --wasm FILE  compare the pump as wasm with native code instead (`cargo xtask bench --wasm`
                builds the file)
 ";
