@@ -41,6 +41,14 @@ pub enum Error {
     /// The call does not fit [`Config::async_persist`](crate::Config::async_persist).
     #[error("{0} belongs to the other way of persisting (Config::async_persist)")]
     WrongMode(&'static str),
+    /// A `Ready` of another peer, or one that this peer has not handed out yet.
+    #[error("Ready {number} was not handed out: the last one was {last}")]
+    UnknownReady {
+        /// Its number.
+        number: u64,
+        /// Number of the last one.
+        last: u64,
+    },
 }
 
 /// Why a peer cannot ask for a snapshot.
@@ -212,7 +220,8 @@ pub enum Malformed {
         /// Index that must stand there.
         expected: u64,
     },
-    /// Terms never decrease along a log and never exceed the sender's.
+    /// Terms never decrease along a log and never exceed the sender's; that of a snapshot is that of
+    /// its last entry.
     #[error("entry {index} has term {term}, outside {min}..={max}")]
     EntryTerm {
         /// The entry.

@@ -3,6 +3,7 @@
 use core::fmt;
 
 use crate::EntryId;
+use crate::error::ConfChangeError;
 use crate::proto::eraftpb::MessageType;
 use crate::raft::StateRole;
 use crate::rules::VoteVerdict;
@@ -12,7 +13,9 @@ use crate::rules::VoteVerdict;
 pub enum Outcome {
     /// The message did what messages of its kind are for.
     Handled,
-    /// Nothing was done and nobody is told.
+    /// What it is about was not done, for this reason; nobody is told no. It may have taught the
+    /// receiver something all the same, such as a commit index, and a sender that lags behind is
+    /// answered with what it lacks.
     Ignored(Ignored),
     /// The sender is told no.
     Rejected(Rejected),
@@ -27,7 +30,7 @@ pub enum Ballot {
     Vote,
 }
 
-/// Why a message changed nothing.
+/// Why a message did not do what it is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Ignored {
@@ -58,6 +61,41 @@ pub enum Ignored {
     },
     /// Its sender is not a member.
     NotMember(u64),
+    /// A vote of somebody who has none.
+    NotVoter(u64),
+    /// A second answer to the same question; the first one counts.
+    RepeatedVote {
+        /// Which vote.
+        ballot: Ballot,
+        /// Whose.
+        from: u64,
+        /// The first answer.
+        granted: bool,
+    },
+    /// A membership change that cannot be proposed now; an empty entry takes its place.
+    ConfChange(ConfChangeError),
+    /// A heartbeat tells of a commit index that the log does not reach, so one of the two peers lost
+    /// something. It is answered, which leads to the truth.
+    CommitBeyondLog {
+        /// The leader's commit index.
+        commit: u64,
+        /// End of the log.
+        last: u64,
+    },
+    /// An append to a peer that waits for a snapshot; it is answered with the request.
+    AwaitingSnapshot {
+        /// The index that the snapshot must reach.
+        requested: u64,
+    },
+    /// A request for a snapshot while one is on its way already.
+    SnapshotOnItsWay {
+        /// To whom.
+        to: u64,
+        /// Where it ends.
+        index: u64,
+    },
+    /// Only a follower that knows its leader can forget it.
+    NoLeaderToForget(StateRole),
     /// A peer in this role has no use for it.
     NotForRole {
         /// Its type.
@@ -134,6 +172,8 @@ pub enum Ignored {
     },
     /// An answer to a read with a wrong number of entries.
     ReadWithoutContext(usize),
+    /// The echo of a heartbeat's context has so many bytes, not the eight of a read position.
+    UnknownContext(usize),
 }
 
 /// Why a message was refused, which its sender is told.

@@ -125,9 +125,9 @@ pub struct LeaseQuestion {
     pub timeout: u32,
     /// The leader itself told the candidate to campaign.
     pub transfer: bool,
-    /// The voter restarted less than an election time-out ago, and leases are in use: it may have
-    /// promised something that it does not remember.
-    pub forgetful: bool,
+    /// Reads rely on leases, and less than an election time-out ago the voter answered a heartbeat,
+    /// or restarted and cannot know whether it did. Whatever it heard since does not undo that.
+    pub promised: bool,
 }
 
 /// What a peer knows when it is about to campaign.
@@ -327,11 +327,11 @@ pub fn joint_commit(incoming: u64, outgoing: u64) -> u64 {
 
 /// A voter that heard from its leader within an election time-out ignores candidates (thesis
 /// 4.2.3, 6.4.1): a removed or returning peer deposes nobody, and a lease can rest on it. The leader
-/// itself may lift that by asking a peer to campaign. A peer that just restarted does not know
-/// whether it heard of one: if reads rely on leases it waits.
+/// itself may lift that by asking a peer to campaign. Where reads rely on leases the answer to a
+/// heartbeat is a promise to wait, which holds even if the leader is forgotten over a newer term.
 pub fn lease_in_force(question: &LeaseQuestion) -> bool {
-    let &LeaseQuestion { check_quorum, leader, elapsed, timeout, transfer, forgetful } = question;
-    check_quorum && !transfer && (forgetful || leader != 0 && elapsed < timeout)
+    let &LeaseQuestion { check_quorum, leader, elapsed, timeout, transfer, promised } = question;
+    check_quorum && !transfer && (promised || leader != 0 && elapsed < timeout)
 }
 
 /// Only voters campaign, and only with the log and the members that they will lead with. A snapshot
@@ -533,14 +533,14 @@ mod tests {
             elapsed: 9,
             timeout: 10,
             transfer: false,
-            forgetful: false,
+            promised: false,
         };
         assert!(lease_in_force(&fresh));
         assert!(!lease_in_force(&LeaseQuestion { check_quorum: false, ..fresh }));
         assert!(!lease_in_force(&LeaseQuestion { leader: 0, ..fresh }));
         assert!(!lease_in_force(&LeaseQuestion { elapsed: 10, ..fresh }));
         assert!(!lease_in_force(&LeaseQuestion { transfer: true, ..fresh }));
-        assert!(lease_in_force(&LeaseQuestion { leader: 0, forgetful: true, ..fresh }));
+        assert!(lease_in_force(&LeaseQuestion { leader: 0, promised: true, ..fresh }));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use crate::EntryId;
-use crate::error::{ConfChangeError, DropReason};
+use crate::error::{ConfChangeError, DropReason, StorageError};
 use crate::outcome::{Ballot, Ignored, Rejected};
 use crate::proto::eraftpb::{ConfChangeV2, ConfState, MessageType};
 use crate::raft::StateRole;
@@ -252,10 +252,12 @@ pub enum Event {
         /// Who.
         to: u64,
     },
-    /// A snapshot is needed but the storage has none ready.
+    /// A snapshot is needed but the storage has none that would do.
     SnapshotUnavailable {
         /// Who needs it.
         to: u64,
+        /// What the storage says.
+        error: StorageError,
     },
     /// A snapshot was sent.
     SnapshotSent {

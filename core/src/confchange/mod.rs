@@ -16,7 +16,8 @@ mod convert;
 pub use self::convert::{check, conf_change_of, enters_joint, leaves_joint};
 use crate::error::ConfChangeError;
 use crate::proto::eraftpb::{ConfChangeSingle, ConfChangeType, ConfState};
-use crate::tracker::ProgressTracker;
+use crate::quorum::{JointConfig, Majority};
+use crate::tracker::{Configuration, ProgressTracker};
 
 /// Computes the members after a change.
 #[derive(Clone, Copy, Debug)]
@@ -162,48 +163,49 @@ fn remove(next: &mut ProgressTracker, id: u64) {
     }
 }
 
-/// Builds the members that `state` describes, from none, with the windows of `tracker`.
+/// Builds the members that `state` describes, from none, with the windows of `tracker`. A member
+/// that is named twice in one list counts once.
 ///
 /// # Errors
 /// A state that no sequence of changes leads to.
 pub fn restore(tracker: &ProgressTracker, state: &ConfState, last_index: u64) -> Changed {
-    let change = |kind: ConfChangeType| {
-        move |&node_id: &u64| ConfChangeSingle { change_type: kind.into(), node_id }
+    let set = |ids: &[u64]| ids.iter().copied().collect::<Majority>();
+    let configuration = Configuration {
+        voters: JointConfig { incoming: set(&state.voters), outgoing: set(&state.voters_outgoing) },
+        learners: set(&state.learners),
+        learners_next: set(&state.learners_next),
+        auto_leave: state.auto_leave,
     };
+    check_state(&configuration)?;
     let mut next = tracker.emptied();
-    for single in state.voters_outgoing.iter().map(change(ConfChangeType::AddNode)) {
-        next = Changer { tracker: &next, last_index }.simple(&[single])?;
+    let Configuration { voters, learners, .. } = &configuration;
+    for id in voters.ids().iter() {
+        next.insert(id, last_index.max(1), false);
     }
-    let learners = state.learners.iter().chain(&state.learners_next);
-    let incoming = state.voters.iter().map(change(ConfChangeType::AddNode));
-    let incoming = incoming.chain(learners.map(change(ConfChangeType::AddLearnerNode)));
-    if state.voters_outgoing.is_empty() {
-        for single in incoming {
-            next = Changer { tracker: &next, last_index }.simple(&[single])?;
-        }
-    } else {
-        let removed = state.voters_outgoing.iter().map(change(ConfChangeType::RemoveNode));
-        let changes: alloc::vec::Vec<_> = removed.chain(incoming).collect();
-        next = Changer { tracker: &next, last_index }.enter_joint(state.auto_leave, &changes)?;
+    for id in learners.iter() {
+        next.insert(id, last_index.max(1), true);
     }
-    if same_members(&next.conf_state(), state) {
-        Ok(next)
-    } else {
-        Err(ConfChangeError::Contradiction)
-    }
+    next.configuration = configuration;
+    Ok(checked(next))
 }
 
-/// Whether two states describe the same members, in whatever order.
-fn same_members(a: &ConfState, b: &ConfState) -> bool {
-    let same = |a: &[u64], b: &[u64]| {
-        let sorted = |ids: &[u64]| ids.iter().copied().collect::<crate::quorum::Majority>();
-        sorted(a) == sorted(b)
-    };
-    same(&a.voters, &b.voters)
-        && same(&a.learners, &b.learners)
-        && same(&a.voters_outgoing, &b.voters_outgoing)
-        && same(&a.learners_next, &b.learners_next)
-        && a.auto_leave == b.auto_leave
+/// Whether some sequence of changes leads to these members.
+fn check_state(state: &Configuration) -> Result<(), ConfChangeError> {
+    let Configuration { voters, learners, learners_next, auto_leave } = state;
+    let (incoming, outgoing) = (&voters.incoming, &voters.outgoing);
+    let joint = !outgoing.is_empty();
+    if incoming.is_empty() && (joint || !learners.is_empty()) {
+        return Err(ConfChangeError::NoVoters);
+    }
+    let nobody = [incoming, outgoing, learners, learners_next].iter().any(|ids| ids.contains(0));
+    let both =
+        learners.meets(incoming) || learners.meets(outgoing) || learners_next.meets(incoming);
+    // Who is to become a learner still votes in the outgoing half.
+    let stays = learners_next.iter().all(|id| outgoing.contains(id));
+    if nobody || both || !stays || (*auto_leave && !joint) {
+        return Err(ConfChangeError::Contradiction);
+    }
+    Ok(())
 }
 
 /// What every result must satisfy.

@@ -12,7 +12,7 @@ use super::progress::progress;
 
 use super::{conf_state, role_name};
 use crate::EntryId;
-use crate::error::DropReason;
+use crate::error::{DropReason, StorageError};
 use crate::outcome::{Ballot, Ignored};
 use crate::proto::eraftpb::MessageType;
 use crate::raft::StateRole;
@@ -314,9 +314,14 @@ fn snapshots(id: u64, event: &Event) -> Line {
         Event::SnapshotForInactive { to } => {
             debug(format!("ignore sending snapshot to {to:x} since it is not recently active"))
         }
-        Event::SnapshotUnavailable { to } => debug(format!(
-            "{id:x} failed to send snapshot to {to:x} because snapshot is temporarily unavailable"
-        )),
+        Event::SnapshotUnavailable { to, error } => {
+            // Only one that is too old is not the storage's fault, and etcd has no such case.
+            let error = match error {
+                StorageError::SnapshotOutOfDate => &StorageError::SnapshotTemporarilyUnavailable,
+                error => error,
+            };
+            debug(format!("{id:x} failed to send snapshot to {to:x} because {error}"))
+        }
         Event::SnapshotSent { to, id: sent, first, committed, before, after } => {
             let log = format!("[firstindex: {first}, commit: {committed}]");
             let sent = format!("sent snapshot{} to {to:x} [{}]", name(sent), progress(before));

@@ -44,6 +44,11 @@ impl Majority {
         self.0.contains(&id)
     }
 
+    /// Whether somebody belongs to both.
+    pub fn meets(&self, other: &Self) -> bool {
+        self.iter().any(|id| other.0.binary_search(&id).is_ok())
+    }
+
     /// Adds `id`. Returns whether it is new.
     pub fn insert(&mut self, id: u64) -> bool {
         let place = self.0.binary_search(&id);

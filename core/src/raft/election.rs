@@ -34,7 +34,7 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
     pub(crate) fn campaign_now(&mut self) -> Result<Outcome> {
         let bound =
             self.settings.read_only == ReadOnly::LeaseBased && self.role != StateRole::Leader;
-        if !bound || !self.promised_to_wait(false) {
+        if !bound || !self.promised_to_wait(self.leader, false) {
             return self.handle_hup();
         }
         let ballot = if self.settings.pre_vote { Ballot::PreVote } else { Ballot::Vote };
@@ -43,7 +43,7 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
             candidate: self.id,
             candidate_last: self.log.last_id()?,
             leader: self.leader,
-            remaining: self.settings.election_timeout.saturating_sub(self.election_elapsed),
+            remaining: self.lease_remaining(),
         };
         Ok(self.ignore(self.id, reason))
     }
@@ -196,7 +196,7 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
         }
         self.trace(|_| Event::VoteRefused(facts));
         self.answer_vote(ballot, message.from, self.term, true);
-        self.learn_commit(message)?;
+        self.learn_commit(message);
         Ok(self.reject(Rejected::Vote { ballot, candidate: message.from, verdict }))
     }
 
@@ -229,21 +229,20 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
 
     /// A vote request or refusal may tell of a commit index that its sender knows (raft-rs). Who
     /// holds that entry holds everything before it, so it is committed here, too.
-    pub(super) fn learn_commit(&mut self, message: &Message) -> Result<()> {
+    pub(super) fn learn_commit(&mut self, message: &Message) {
         let id = EntryId::new(message.commit_term, message.commit);
         if !self.settings.share_commit || id.term == 0 || self.role == StateRole::Leader {
-            return Ok(());
+            return;
         }
         let from = self.log.committed();
         if !self.log.commit(id) {
-            return Ok(());
+            return;
         }
         self.trace(|_| Event::Committed { from, to: id.index });
-        // The campaign may count a majority that is history.
-        if self.role != StateRole::Follower && self.has_unapplied_conf_change()? {
+        // The campaign may count a majority that is history; what cannot be read may say so.
+        if self.role != StateRole::Follower && self.has_unapplied_conf_change().unwrap_or(true) {
             self.become_follower(self.term, NONE);
         }
-        Ok(())
     }
 
     pub(super) fn handle_vote_response(
@@ -251,11 +250,18 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
         ballot: Ballot,
         message: &Message,
     ) -> Result<Outcome> {
-        self.count_vote(ballot, message.from, !message.reject)?;
+        let from = message.from;
+        let useless = if self.prs.configuration().voters.contains(from) {
+            let earlier = self.prs.vote(from);
+            earlier.map(|granted| Ignored::RepeatedVote { ballot, from, granted })
+        } else {
+            Some(Ignored::NotVoter(from))
+        };
+        self.count_vote(ballot, from, !message.reject)?;
         if message.reject {
-            self.learn_commit(message)?;
+            self.learn_commit(message);
         }
-        Ok(Outcome::Handled)
+        Ok(useless.map_or(Outcome::Handled, |reason| self.ignore(from, reason)))
     }
 
     /// The peer's own vote for itself is on disk.

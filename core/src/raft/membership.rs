@@ -58,7 +58,7 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
             self.probe_new_members()?;
         }
         if self.transferee.is_some_and(|id| !self.prs.configuration().voters.contains(id)) {
-            self.transferee = None;
+            self.end_transfer();
         }
         // Fewer may have to confirm a read than before.
         self.confirm_reads();

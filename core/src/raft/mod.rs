@@ -38,6 +38,7 @@ pub use self::persist::{Receipt, Response};
 pub use self::replication::Proposal;
 pub(crate) use self::roles::local;
 pub use self::snapshot::SnapshotStatus;
+pub(crate) use self::snapshot::check_snapshot;
 use crate::EntryId;
 use crate::config::{Appends, Config, ReadOnly, SelfAck};
 use crate::error::{Result, StorageError};
@@ -161,8 +162,14 @@ pub struct Raft<S, T = ()> {
     pub(crate) read_states: Vec<ReadState>,
     pub(crate) dropped_reads: Vec<DroppedRead>,
     pub(crate) reads: ReadOnlyQueue,
-    /// The peer was in some term before it started.
-    restarted: bool,
+    /// The tick until which this peer has promised to elect nobody else, if reads rely on leases:
+    /// it answered a heartbeat, or restarted and may have.
+    promised_until: u64,
+    /// Some term of this peer is on disk: if it starts again, it will know that it is not for the
+    /// first time.
+    term_on_disk: bool,
+    /// The first entry that this leader appended itself.
+    first_own: u64,
     pub(crate) transferee: Option<u64>,
     /// The last membership change in the log; the next must wait until it is applied.
     pub(crate) pending_conf_index: u64,
@@ -231,7 +238,9 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
             election_elapsed: 0,
             randomized_election_timeout: 0,
             ticks: 0,
-            restarted: hard_state.term > 0,
+            promised_until: 0,
+            term_on_disk: hard_state.term > 0,
+            first_own: 0,
             transferee: None,
             pending_conf_index: 0,
             uncommitted_size: 0,
@@ -253,6 +262,9 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
         raft.recover_commit(hard_state.commit)?;
         raft.recover_applied(config.applied)?;
         raft.become_follower(raft.term, NONE);
+        if raft.term_on_disk {
+            raft.promise_to_wait();
+        }
         let last = raft.log.last_id()?;
         raft.trace(|raft| Event::Started {
             voters: raft.prs.configuration().voters.ids().iter().collect(),

@@ -8,11 +8,11 @@ use alloc::boxed::Box;
 
 use super::{Raft, StateRole};
 use crate::EntryId;
-use crate::config::SelfAck;
+use crate::config::{ReadOnly, SelfAck};
 use crate::error::Result;
 use crate::log::Persisted;
 use crate::outcome::{Ballot, Ignored, Outcome};
-use crate::proto::eraftpb::{Message, MessageType, Snapshot};
+use crate::proto::eraftpb::{Entry, Message, MessageType, Snapshot};
 use crate::storage::Storage;
 use crate::trace::{Event, Tracer};
 
@@ -129,11 +129,27 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
         }
     }
 
+    /// Whether a promise to wait would be forgotten in a crash: a peer that starts with a term on
+    /// its disk waits, in case it has promised to, but one without starts for the first time.
+    pub(crate) fn must_mark_term(&self) -> bool {
+        !self.term_on_disk && self.term > 0 && self.settings.read_only == ReadOnly::LeaseBased
+    }
+
     /// The last entry, if any is in memory only. It is to be reported once everything up to now is
     /// on disk, also when nothing new is written: an earlier report may be void because of a new
     /// term, and the last one of a term must stand for all before it.
     pub(crate) fn unstable_last(&self) -> Result<Option<EntryId>> {
         if self.log.has_unstable() { Ok(Some(self.log.last_id()?)) } else { Ok(None) }
+    }
+
+    /// Bytes of payload that stop counting as uncommitted when these entries are applied: those
+    /// that this leader appended itself. What it inherited never counted.
+    pub(crate) fn own_payload(&self, entries: &[Entry]) -> u64 {
+        if self.settings.max_uncommitted_size == 0 || self.role != StateRole::Leader {
+            return 0;
+        }
+        let own = entries.iter().filter(|entry| entry.index >= self.first_own);
+        own.map(|entry| entry.data.len() as u64).sum()
     }
 
     /// Takes note of a receipt.
@@ -152,6 +168,7 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
             }
             Receipt::Vote { ballot, term } => self.own_vote_persisted(ballot, term),
             Receipt::Stored { term, last, snapshot } => {
+                self.term_on_disk |= term > 0;
                 if let Some(last) = last {
                     self.stored(term, last);
                 }
@@ -204,9 +221,10 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
     /// The state machine has applied everything up to `index`.
     fn applied(&mut self, index: u64, size: u64, payload: u64) -> Result<()> {
         self.log.applied_batch(index, size);
-        self.maybe_auto_leave()?;
-        self.uncommitted_size = self.uncommitted_size.saturating_sub(payload);
-        Ok(())
+        if index >= self.first_own {
+            self.uncommitted_size = self.uncommitted_size.saturating_sub(payload);
+        }
+        self.maybe_auto_leave()
     }
 
     /// Empties the outbox (TinyKV's test helper `readMessages`), as if everything were on disk.

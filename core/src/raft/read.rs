@@ -131,22 +131,23 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
     }
 
     /// A follower answered a heartbeat: which reads does that confirm?
-    pub(super) fn count_read_acknowledgement(&mut self, message: &Message) {
-        if message.context.is_empty() || self.reads.sent() == 0 {
-            return;
+    pub(super) fn count_read_acknowledgement(&mut self, message: &Message) -> Outcome {
+        if message.context.is_empty() {
+            return Outcome::Handled;
         }
         let Some(position) = ReadOnlyQueue::position_of(&message.context) else {
-            return;
+            let length = message.context.len();
+            return self.ignore(message.from, Ignored::UnknownContext(length));
         };
         let sent = self.reads.sent();
         if position > sent {
-            let _ = self.ignore(message.from, Ignored::UnknownRead { position, sent });
-            return;
+            return self.ignore(message.from, Ignored::UnknownRead { position, sent });
         }
         if let Some(progress) = self.prs.get_mut(message.from) {
             progress.read_position = progress.read_position.max(position);
         }
         self.confirm_reads();
+        Outcome::Handled
     }
 
     /// Answers all reads that a quorum of the members has confirmed.
@@ -178,7 +179,10 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
         };
         // The leader of this term has committed that index, so whoever holds the entry with the
         // leader's term may commit it, too.
-        self.log.commit(EntryId::new(message.term, message.index));
+        let before = self.log.committed();
+        if self.log.commit(EntryId::new(message.term, message.index)) {
+            self.trace(|raft| Event::Committed { from: before, to: raft.log.committed() });
+        }
         self.read_states.push(ReadState { index: message.index, context: entry.data });
         Outcome::Handled
     }

@@ -41,7 +41,7 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
         if self.role != StateRole::Leader {
             return Ok(self.forward_proposal(entries));
         }
-        self.propose_as_leader(entries)
+        self.propose_as_leader(entries).map(|(proposal, _)| proposal)
     }
 
     /// [`propose`](Self::propose) of one ordinary entry, which needs no vector of its own.
@@ -81,12 +81,30 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
         Proposal::Forwarded { leader }
     }
 
-    fn propose_as_leader(&mut self, mut entries: Vec<Entry>) -> Result<Proposal> {
-        let pending = self.admit_conf_changes(&mut entries)?;
+    /// A proposal from another peer.
+    pub(super) fn handle_propose(&mut self, message: &mut Message) -> Result<Outcome> {
+        let entries = core::mem::take(&mut message.entries);
+        if self.role != StateRole::Leader {
+            return self.propose(entries).map(|_| Outcome::Handled);
+        }
+        if let Some(reason) = self.proposal_obstacle(entries.is_empty()) {
+            return Err(self.drop_proposal(reason));
+        }
+        let (_, refused) = self.propose_as_leader(entries)?;
+        let refused = refused.map(Ignored::ConfChange);
+        Ok(refused.map_or(Outcome::Handled, |reason| self.ignore(message.from, reason)))
+    }
+
+    /// Returns also why a membership change among the entries was refused.
+    fn propose_as_leader(
+        &mut self,
+        mut entries: Vec<Entry>,
+    ) -> Result<(Proposal, Option<ConfChangeError>)> {
+        let (pending, refused) = self.admit_conf_changes(&mut entries)?;
         self.admit_size(entries.iter().map(|entry| entry.data.len() as u64).sum())?;
         self.pending_conf_index = pending;
         self.append_own(entries);
-        self.proposal_appended()
+        Ok((self.proposal_appended()?, refused))
     }
 
     fn proposal_appended(&mut self) -> Result<Proposal> {
@@ -100,9 +118,12 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
     /// proposer may be another peer, and the other entries of the message must keep their places.
     /// [`RawNode::propose_conf_change`](crate::RawNode::propose_conf_change) asks first, so a
     /// leader's own application gets an error.
-    /// Returns where the last change stands then.
-    fn admit_conf_changes(&mut self, entries: &mut [Entry]) -> Result<u64> {
-        let mut pending = self.pending_conf_index;
+    /// Returns where the last change stands then, and why one was refused.
+    fn admit_conf_changes(
+        &mut self,
+        entries: &mut [Entry],
+    ) -> Result<(u64, Option<ConfChangeError>)> {
+        let (mut pending, mut refused) = (self.pending_conf_index, None);
         for (entry, index) in entries.iter_mut().zip(self.log.last_index() + 1..) {
             let Some(change) = conf_change_of(entry)? else {
                 continue;
@@ -115,11 +136,12 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
                         Event::ConfChangeRefused { change, v1, configuration, reason }
                     });
                     *entry = Entry::default();
+                    refused = Some(reason);
                 }
                 _ => pending = index,
             }
         }
-        Ok(pending)
+        Ok((pending, refused))
     }
 
     /// What stands against proposing a membership change now, if `pending` is where the last one
@@ -200,9 +222,10 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
 
     /// A follower's side of AppendEntries.
     pub(crate) fn handle_append(&mut self, message: &mut Message) -> Result<Outcome> {
-        check_entries(message)?;
         if self.requested_snapshot > 0 {
-            return self.send_snapshot_request();
+            let requested = self.requested_snapshot;
+            self.send_snapshot_request()?;
+            return Ok(self.ignore(message.from, Ignored::AwaitingSnapshot { requested }));
         }
         let (from, previous) = (message.from, EntryId::new(message.log_term, message.index));
         let committed = self.log.committed();
@@ -335,7 +358,7 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
             return Ok(self.ignore(from, Ignored::StaleAcknowledgement { index, matched }));
         }
         if progress.state == ProgressState::Snapshot {
-            self.acknowledged_in_snapshot(from)?;
+            self.acknowledged_in_snapshot(from);
         } else {
             progress.on_acknowledged(index);
         }
@@ -354,9 +377,10 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
     }
 
     /// A follower that was sent a snapshot acknowledged something. Any snapshot will do that lets
-    /// replication go on, whoever sent it.
-    fn acknowledged_in_snapshot(&mut self, from: u64) -> Result<()> {
-        let first = self.log.first_index()?;
+    /// replication go on, whoever sent it. If the log cannot be read now, the next append will find
+    /// out whether it does.
+    fn acknowledged_in_snapshot(&mut self, from: u64) {
+        let first = self.log.first_index().unwrap_or(0);
         if self.prs.get(from).is_some_and(|progress| progress.matched + 1 >= first) {
             self.trace_progress(from, |to, progress| Event::SnapshotNoLongerNeeded {
                 to,
@@ -367,7 +391,6 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
                 progress.become_replicate();
             }
         }
-        Ok(())
     }
 
     /// The follower may not know the latest commit index. A heartbeat would tell it; this is
@@ -402,7 +425,12 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
             self.release_postponed_reads();
         }
         self.begin_lease_beat();
-        self.broadcast_heartbeat();
+        if self.settings.eager {
+            self.broadcast_heartbeat();
+        } else {
+            // However long nobody asks for them, there is one for each peer.
+            self.heartbeat_due = true;
+        }
     }
 
     pub(super) fn broadcast_heartbeat(&mut self) {
@@ -427,26 +455,42 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
         }
     }
 
-    /// A follower's side of a heartbeat. The commit index is cut to the log: a heartbeat proves
-    /// nothing about it.
+    /// A follower's side of a heartbeat. A leader tells only of a commit index that this peer has
+    /// acknowledged; beyond the log, nothing is known about what it holds.
     pub(crate) fn handle_heartbeat(&mut self, message: &mut Message) -> Result<Outcome> {
-        let from = self.log.committed();
-        self.log.commit_to(message.commit);
+        let (leader, commit) = (message.from, message.commit);
+        let (from, last) = (self.log.committed(), self.log.last_index());
+        if commit <= last {
+            self.log.commit_to(commit);
+        }
         let committed = self.log.committed();
         if committed > from {
             self.trace(|_| Event::Committed { from, to: committed });
         }
         if self.requested_snapshot > 0 {
-            return self.send_snapshot_request();
+            self.send_snapshot_request()?;
+        } else {
+            self.answer_heartbeat(leader, core::mem::take(&mut message.context));
         }
-        self.send(Message {
-            msg_type: MessageType::MsgHeartbeatResponse.into(),
-            to: message.from,
-            commit: if self.settings.share_commit { committed } else { 0 },
-            context: core::mem::take(&mut message.context),
-            ..Message::default()
-        });
-        Ok(Outcome::Handled)
+        let lost = commit > last;
+        Ok(if lost {
+            self.ignore(leader, Ignored::CommitBeyondLog { commit, last })
+        } else {
+            Outcome::Handled
+        })
+    }
+
+    fn answer_heartbeat(&mut self, to: u64, context: bytes::Bytes) {
+        let commit = if self.settings.share_commit { self.log.committed() } else { 0 };
+        let msg_type = MessageType::MsgHeartbeatResponse.into();
+        let answer = Message { msg_type, to, commit, context, ..Message::default() };
+        self.promise_to_wait();
+        if self.must_mark_term() {
+            // A lease may rest on this answer, and after a crash only the disk could tell.
+            self.promise(answer);
+        } else {
+            self.send(answer);
+        }
     }
 
     /// The follower is alive: if it lags, or the leader does not know where it stands, an append is
@@ -463,8 +507,7 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
         let unsure = progress.state == ProgressState::Probe;
         progress.append_due |= unsure || progress.matched < last;
         self.flush()?;
-        self.count_read_acknowledgement(message);
-        Ok(Outcome::Handled)
+        Ok(self.count_read_acknowledgement(message))
     }
 }
 
@@ -476,7 +519,7 @@ fn leaves_joint_or_empty(change: &crate::eraftpb::ConfChangeV2) -> bool {
 
 /// Entries follow `message.index` without a gap, and their terms run from `log_term` up to the
 /// message's.
-fn check_entries(message: &Message) -> Result<(), Malformed> {
+pub(super) fn check_entries(message: &Message) -> Result<(), Malformed> {
     if message.index.checked_add(message.entries.len() as u64).is_none_or(|last| last == u64::MAX) {
         return Err(Malformed::IndexRange(message.index));
     }

@@ -24,7 +24,7 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
         let base = self.settings.election_timeout;
         self.randomized_election_timeout =
             (self.rules.election_timeout)(base, self.rng.below(base));
-        self.transferee = None;
+        self.end_transfer();
         self.pending_conf_index = 0;
         self.uncommitted_size = 0;
         self.heartbeat_due = false;
@@ -89,6 +89,7 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
         // An unapplied membership change may hide anywhere in the inherited log.
         let last = self.log.last_index();
         self.pending_conf_index = last;
+        self.first_own = last + 1;
         self.prs.start_leading(last + 1);
         if let Some(own) = self.prs.get_mut(self.id) {
             // One's own log counts as it is: nothing commits before an entry of the own term does,
@@ -169,7 +170,7 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
         }
         // The successor did not take over in time: go on leading (thesis 3.10), and do what the
         // transfer held up.
-        if self.transferee.take().is_some() {
+        if self.end_transfer() {
             self.maybe_auto_leave()?;
         }
         let patience = self.settings.give_up_snapshot_after;

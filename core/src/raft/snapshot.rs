@@ -7,7 +7,7 @@ use crate::EntryId;
 use crate::confchange;
 use crate::error::{Error, Malformed, Result, SnapshotRequestError, StorageError};
 use crate::outcome::{Ignored, Outcome};
-use crate::proto::eraftpb::{ConfState, Message, MessageType, Snapshot};
+use crate::proto::eraftpb::{ConfState, Message, MessageType, Snapshot, SnapshotMetadata};
 use crate::storage::Storage;
 use crate::trace::{Event, Tracer};
 use crate::tracker::ProgressState;
@@ -35,10 +35,14 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
             return Ok(false);
         }
         let (requested, matched) = (progress.requested_snapshot, progress.matched);
-        let Some(snapshot) = self.fresh_snapshot(to, requested, matched)? else {
-            self.trace(|_| Event::SnapshotUnavailable { to });
-            self.wait_for_life(to);
-            return Ok(false);
+        let snapshot = match self.fresh_snapshot(to, requested, matched) {
+            Ok(snapshot) => snapshot,
+            // Whatever is wrong with it concerns one follower: the others must not wait for it.
+            Err(error) => {
+                self.trace(|_| Event::SnapshotUnavailable { to, error });
+                self.wait_for_life(to);
+                return Ok(false);
+            }
         };
         let id = EntryId::of_snapshot(&snapshot);
         let before = if T::ACTIVE { self.prs.get(to).cloned() } else { None };
@@ -62,30 +66,20 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
         Ok(true)
     }
 
-    /// A snapshot that brings `to` forward, if there is one.
+    /// A snapshot that brings `to` forward.
     fn fresh_snapshot(
         &self,
         to: u64,
         requested: u64,
         matched: u64,
-    ) -> Result<Option<Snapshot>, StorageError> {
+    ) -> Result<Snapshot, StorageError> {
         let snapshot = match requested {
             0 => self.log.snapshot(),
             index => self.log.snapshot_reaching(index, to),
-        };
-        match snapshot {
-            Ok(snapshot) => {
-                let index = EntryId::of_snapshot(&snapshot).index;
-                Ok(Some(snapshot).filter(|_| index > 0 && index >= matched))
-            }
-            // It concerns one follower: the others must not wait for it.
-            Err(
-                StorageError::SnapshotTemporarilyUnavailable
-                | StorageError::SnapshotOutOfDate
-                | StorageError::Unavailable,
-            ) => Ok(None),
-            Err(error) => Err(error),
-        }
+        }?;
+        let index = EntryId::of_snapshot(&snapshot).index;
+        let useful = index > 0 && index >= matched;
+        if useful { Ok(snapshot) } else { Err(StorageError::SnapshotOutOfDate) }
     }
 
     /// Nothing more is sent to `to` before it is heard of. (etcd only comes to the same end: it
@@ -234,37 +228,71 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
         if last.term > 0 && self.log.holds(last) {
             self.acknowledged(from, last.index)?;
         }
-        if let Some(progress) = self.prs.get_mut(from) {
-            progress.request_snapshot(message.request_snapshot);
-        }
+        let Some(progress) = self.prs.get_mut(from) else {
+            return Ok(self.ignore(from, Ignored::NotMember(from)));
+        };
+        let on_its_way =
+            (progress.state == ProgressState::Snapshot).then_some(progress.pending_snapshot);
+        progress.request_snapshot(message.request_snapshot);
         self.owe_append(from);
         self.flush()?;
-        Ok(Outcome::Handled)
+        let ignored = on_its_way.map(|index| Ignored::SnapshotOnItsWay { to: from, index });
+        Ok(ignored.map_or(Outcome::Handled, |reason| self.ignore(from, reason)))
     }
 
     /// The transport could not reach `id`: appends in flight are probably lost.
-    pub(crate) fn report_unreachable(&mut self, id: u64) {
-        if let Some(progress) = self.leader_view_of(id) {
-            progress.on_unreachable();
-            self.trace_progress(id, |to, progress| Event::Unreachable { to, progress });
+    pub(crate) fn report_unreachable(&mut self, id: u64) -> Outcome {
+        match self.leader_view_of(id, MessageType::MsgUnreachable) {
+            Ok(progress) => progress.on_unreachable(),
+            Err(reason) => return self.ignore(id, reason),
         }
+        self.trace_progress(id, |to, progress| Event::Unreachable { to, progress });
+        Outcome::Handled
     }
 
     /// The transfer of a snapshot to `id` has ended.
-    pub(crate) fn report_snapshot(&mut self, id: u64, status: SnapshotStatus) {
+    pub(crate) fn report_snapshot(&mut self, id: u64, status: SnapshotStatus) -> Outcome {
         let arrived = status == SnapshotStatus::Finish;
-        let waits = |progress: &&mut crate::Progress| progress.state == ProgressState::Snapshot;
-        if let Some(progress) = self.leader_view_of(id).filter(waits) {
-            progress.on_snapshot_status(arrived);
-            self.trace_progress(id, |to, mut progress| {
-                progress.paused = false;
-                Event::SnapshotReported { to, arrived, progress }
-            });
+        match self.leader_view_of(id, MessageType::MsgSnapStatus) {
+            Ok(progress) if progress.state == ProgressState::Snapshot => {
+                progress.on_snapshot_status(arrived);
+            }
+            Ok(_) => return self.ignore(id, Ignored::NoSnapshotPending(id)),
+            Err(reason) => return self.ignore(id, reason),
         }
+        self.trace_progress(id, |to, mut progress| {
+            progress.paused = false;
+            Event::SnapshotReported { to, arrived, progress }
+        });
+        Outcome::Handled
     }
 
-    fn leader_view_of(&mut self, id: u64) -> Option<&mut crate::Progress> {
-        let leads = self.role == StateRole::Leader;
-        self.prs.get_mut(id).filter(|_| leads && id != self.id)
+    /// How another member stands, as this leader sees it.
+    fn leader_view_of(
+        &mut self,
+        id: u64,
+        kind: MessageType,
+    ) -> Result<&mut crate::Progress, Ignored> {
+        if self.role != StateRole::Leader {
+            return Err(Ignored::NotForRole { kind, role: self.role });
+        }
+        let other = self.prs.get_mut(id).filter(|_| id != self.id);
+        other.ok_or(Ignored::NotMember(id))
     }
+}
+
+/// A snapshot says what it contains, and was made of entries that its sender's term can know.
+pub(crate) fn check_snapshot(message: &Message) -> Result<(), Malformed> {
+    let metadata = message.snapshot.as_deref().and_then(|snapshot| snapshot.metadata.as_ref());
+    let Some(&SnapshotMetadata { index, term, .. }) = metadata else {
+        return Err(Malformed::NoSnapshotMetadata);
+    };
+    if index > EntryId::LIMIT {
+        return Err(Malformed::IndexRange(index));
+    }
+    let (min, max) = (u64::from(index > 0), message.term);
+    if term < min || term > max {
+        return Err(Malformed::EntryTerm { index, term, min, max });
+    }
+    Ok(())
 }

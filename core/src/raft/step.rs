@@ -1,6 +1,7 @@
 //! The single entry of messages: first the term, then the role.
 
 use super::kinds::{is_from_leader, is_termless, message_type};
+use super::replication::check_entries;
 use super::{NONE, Raft, StateRole};
 use crate::EntryId;
 use crate::config::ReadOnly;
@@ -39,6 +40,10 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
             if message.term > EntryId::LIMIT {
                 return Err(Malformed::TermRange(message.term).into());
             }
+            // Before its term counts: what no peer could have sent must leave no trace at all.
+            if kind == MessageType::MsgAppend {
+                check_entries(message)?;
+            }
             if let Some(outcome) = self.settle_term(kind, message)? {
                 return Ok(outcome);
             }
@@ -47,9 +52,7 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
             MessageType::MsgHup => self.handle_hup(),
             MessageType::MsgRequestVote => self.handle_vote_request(Ballot::Vote, message),
             MessageType::MsgRequestPreVote => self.handle_vote_request(Ballot::PreVote, message),
-            MessageType::MsgPropose => {
-                self.propose(core::mem::take(&mut message.entries)).map(|_| Outcome::Handled)
-            }
+            MessageType::MsgPropose => self.handle_propose(message),
             MessageType::MsgReadIndex => self.handle_read_index(message),
             _ => match self.role {
                 StateRole::Follower => self.step_follower(kind, message),
@@ -65,11 +68,18 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
     /// be done.
     fn settle_term(&mut self, kind: MessageType, message: &Message) -> Result<Option<Outcome>> {
         match (self.rules.compare_terms)(self.term, message.term) {
-            TermVerdict::Current => Ok(None),
+            TermVerdict::Current => {
+                let ballot = ballot_of_request(kind).filter(|_| {
+                    // Nothing but a promise keeps away a candidate of the own term.
+                    self.promised_to_wait(NONE, is_transfer(message))
+                });
+                ballot.map(|ballot| self.ignore_by_lease(ballot, message)).transpose()
+            }
             TermVerdict::Stale => self.answer_lower_term(kind, message).map(Some),
             TermVerdict::StepDown => {
-                let ballot = ballot_of_request(kind);
-                if let Some(ballot) = ballot.filter(|_| self.lease_in_force(message)) {
+                let ballot = ballot_of_request(kind)
+                    .filter(|_| self.promised_to_wait(self.leader, is_transfer(message)));
+                if let Some(ballot) = ballot {
                     return self.ignore_by_lease(ballot, message).map(Some);
                 }
                 // A pre-vote asks about a term that its sender has not entered either, and one
@@ -87,26 +97,34 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
         }
     }
 
-    fn lease_in_force(&self, message: &Message) -> bool {
-        self.promised_to_wait(message.context == super::transfer::CAMPAIGN_TRANSFER)
-    }
-
-    /// Whether this peer may not help to replace its leader yet, unless the leader asked for that.
-    pub(super) fn promised_to_wait(&self, transfer: bool) -> bool {
+    /// Whether this peer may not help to replace `leader` yet, unless the leader asked for that.
+    pub(super) fn promised_to_wait(&self, leader: u64, transfer: bool) -> bool {
         (self.rules.lease_in_force)(&LeaseQuestion {
             check_quorum: self.settings.check_quorum,
-            leader: self.leader,
+            leader,
             elapsed: self.election_elapsed,
             timeout: self.settings.election_timeout,
             transfer,
-            forgetful: self.restarted
-                && self.settings.read_only == ReadOnly::LeaseBased
-                && self.ticks < u64::from(self.settings.election_timeout),
+            promised: self.ticks < self.promised_until,
         })
     }
 
+    /// Its leader may rely on this peer from now on for as long as an election time-out lasts.
+    pub(super) fn promise_to_wait(&mut self) {
+        if self.settings.read_only == ReadOnly::LeaseBased {
+            self.promised_until = self.ticks + u64::from(self.settings.election_timeout);
+        }
+    }
+
+    /// Ticks until this peer may help to elect another leader.
+    pub(super) fn lease_remaining(&self) -> u32 {
+        let of_leader = self.settings.election_timeout.saturating_sub(self.election_elapsed);
+        let of_promise = self.promised_until.saturating_sub(self.ticks);
+        of_leader.max(u32::try_from(of_promise).unwrap_or(u32::MAX))
+    }
+
     fn ignore_by_lease(&mut self, ballot: Ballot, message: &Message) -> Result<Outcome> {
-        let remaining = self.settings.election_timeout.saturating_sub(self.election_elapsed);
+        let remaining = self.lease_remaining();
         let facts = self.vote_facts(ballot, message)?;
         self.trace(|_| Event::VoteIgnored(facts, remaining));
         let reason = Ignored::LeaseInForce {
@@ -138,7 +156,7 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
             _ => {
                 if is_vote_answer(kind) && message.reject {
                     // What is committed is so in every term, and may be what this peer lacks to win.
-                    self.learn_commit(message)?;
+                    self.learn_commit(message);
                 }
                 return Ok(self.ignore(from, Ignored::LowerTerm { kind, from, theirs, own }));
             }
@@ -209,6 +227,10 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
         self.election_elapsed = 0;
         self.leader = leader;
     }
+}
+
+fn is_transfer(message: &Message) -> bool {
+    message.context == super::transfer::CAMPAIGN_TRANSFER
 }
 
 fn is_vote_answer(kind: MessageType) -> bool {

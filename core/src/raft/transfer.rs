@@ -38,9 +38,7 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
         if self.transferee == Some(to) {
             return Ok(self.ignore(to, Ignored::TransferInProgress(to)));
         }
-        if let Some(earlier) = self.transferee.take() {
-            self.trace(|raft| Event::TransferAborted { to: earlier, term: raft.term });
-        }
+        self.end_transfer();
         if to == self.id {
             self.maybe_auto_leave()?;
             return Ok(self.ignore(to, Ignored::TransferToSelf));
@@ -55,6 +53,15 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
             self.flush()?;
         }
         Ok(Outcome::Handled)
+    }
+
+    /// Nobody is to take over any more. Returns whether somebody was.
+    pub(super) fn end_transfer(&mut self) -> bool {
+        let transferee = self.transferee.take();
+        if let Some(to) = transferee {
+            self.trace(|raft| Event::TransferAborted { to, term: raft.term });
+        }
+        transferee.is_some()
     }
 
     /// The successor acknowledged something: is its log complete now?
@@ -89,16 +96,15 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
     /// Forgets the leader without campaigning, so that this peer no longer vouches for it: with
     /// check-quorum a quorum of such peers may elect another at once.
     pub(crate) fn forget_leader(&mut self) -> Outcome {
-        if self.role != super::StateRole::Follower {
-            return Outcome::Handled;
-        }
-        if self.settings.read_only == crate::ReadOnly::LeaseBased {
+        let follows = self.role == super::StateRole::Follower;
+        if follows && self.settings.read_only == crate::ReadOnly::LeaseBased {
             return self.ignore(self.id, Ignored::LeaseBased);
         }
-        if self.leader != NONE {
-            let leader = core::mem::replace(&mut self.leader, NONE);
-            self.trace(|raft| Event::LeaderForgotten { leader, term: raft.term });
+        if !follows || self.leader == NONE {
+            return self.ignore(self.id, Ignored::NoLeaderToForget(self.role));
         }
+        let leader = core::mem::replace(&mut self.leader, NONE);
+        self.trace(|raft| Event::LeaderForgotten { leader, term: raft.term });
         Outcome::Handled
     }
 }

@@ -15,8 +15,8 @@ use crate::error::{DropReason, Error, Malformed, Result};
 use crate::outcome::Outcome;
 use crate::proto::eraftpb::{ConfChangeV2, ConfState, Entry, HardState, Message, MessageType};
 use crate::raft::{
-    NONE, Proposal, Raft, Receipt, Response, SnapshotStatus, SoftState, StateRole, is_local,
-    is_response, is_termless, local, message_type,
+    NONE, Proposal, Raft, Receipt, Response, SnapshotStatus, SoftState, StateRole, check_snapshot,
+    is_local, is_response, is_termless, local, message_type,
 };
 use crate::storage::Storage;
 use crate::trace::Tracer;
@@ -261,6 +261,9 @@ impl<S: Storage, T: Tracer> RawNode<S, T> {
         if is_response(kind) && !self.raft.prs.contains(from) {
             return Err(Error::StepPeerNotFound(from));
         }
+        if kind == MessageType::MsgSnapshot {
+            check_snapshot(&message)?;
+        }
         self.raft_mut().step_kind(kind, &mut message)
     }
 
@@ -300,13 +303,13 @@ impl<S: Storage, T: Tracer> RawNode<S, T> {
     }
 
     /// The transport could not reach peer `id`.
-    pub fn report_unreachable(&mut self, id: u64) {
-        self.raft_mut().report_unreachable(id);
+    pub fn report_unreachable(&mut self, id: u64) -> Outcome {
+        self.raft_mut().report_unreachable(id)
     }
 
     /// The transfer of a snapshot to peer `id` has ended.
-    pub fn report_snapshot(&mut self, id: u64, status: SnapshotStatus) {
-        self.raft_mut().report_snapshot(id, status);
+    pub fn report_snapshot(&mut self, id: u64, status: SnapshotStatus) -> Outcome {
+        self.raft_mut().report_snapshot(id, status)
     }
 
     /// A view for tools and tests.

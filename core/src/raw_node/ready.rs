@@ -172,7 +172,7 @@ impl<S: Storage, T: Tracer> RawNode<S, T> {
             let late = self.raft.after_persist.drain(..);
             pipeline.responses.extend(late.map(|response| (number, response)));
         }
-        if stored.is_some() || snapshot.is_some() {
+        if stored.is_some() || snapshot.is_some() || self.raft.must_mark_term() {
             let snapshot = snapshot.cloned().map(Box::new);
             let receipt = Receipt::Stored { term: self.raft.term, last: stored, snapshot };
             match &mut self.pipeline {
@@ -182,9 +182,7 @@ impl<S: Storage, T: Tracer> RawNode<S, T> {
         }
         let size = self.raft.log.applying(committed, self.pipeline.is_none());
         if let Some(last) = committed.last() {
-            let limited = self.raft.settings.max_uncommitted_size > 0;
-            let payloads = committed.iter().map(|entry| entry.data.len() as u64);
-            let payload = if limited { payloads.sum() } else { 0 };
+            let payload = self.raft.own_payload(committed);
             let receipt = Receipt::Applied { index: last.index, size, payload };
             match &mut self.pipeline {
                 Some(pipeline) => pipeline.applying.push_back(receipt),
@@ -198,12 +196,13 @@ impl<S: Storage, T: Tracer> RawNode<S, T> {
     ///
     /// # Errors
     /// A storage that cannot be read when what is persisted makes this peer a leader; the rest is
-    /// noted all the same. [`Error::WrongMode`] with `async_persist`.
+    /// noted all the same. [`Error::WrongMode`] with `async_persist`, [`Error::UnknownReady`] for a
+    /// `Ready` that is not this peer's.
     pub fn advance(&mut self, mut ready: Ready) -> Result<()> {
         if self.pipeline.is_some() {
             return Err(Error::WrongMode("advance"));
         }
-        let number = ready.number;
+        let number = self.handed_out(ready.number)?;
         self.spare.keep(&mut ready);
         let mut result = Ok(());
         while let Some((_, receipt)) = self.raft.receipts.pop_front_if(|(at, _)| *at <= number) {
@@ -211,6 +210,12 @@ impl<S: Storage, T: Tracer> RawNode<S, T> {
         }
         self.settle();
         result
+    }
+
+    /// What was never handed out cannot be on disk.
+    fn handed_out(&self, number: u64) -> Result<u64> {
+        let last = self.raft.last_ready;
+        if number > last { Err(Error::UnknownReady { number, last }) } else { Ok(number) }
     }
 
     fn next_response(&mut self, number: u64) -> Option<Response> {
@@ -225,11 +230,13 @@ impl<S: Storage, T: Tracer> RawNode<S, T> {
     ///
     /// # Errors
     /// A storage that cannot be read when what is persisted makes this peer a leader; what it would
-    /// have sent is sent later. [`Error::WrongMode`] without `async_persist`.
+    /// have sent is sent later. [`Error::WrongMode`] without `async_persist`,
+    /// [`Error::UnknownReady`] for a number that was not handed out.
     pub fn on_persisted(&mut self, number: u64) -> Result<Vec<Message>> {
         if self.pipeline.is_none() {
             return Err(Error::WrongMode("on_persisted"));
         }
+        let number = self.handed_out(number)?;
         let mut messages = Vec::new();
         while let Some(response) = self.next_response(number) {
             match response {

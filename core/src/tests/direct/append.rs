@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use crate::eraftpb::{Entry, Message};
 use crate::error::{DropReason, Error, Malformed};
 use crate::tests::harness::*;
-use crate::{Config, MemStorage, NONE, Raft};
+use crate::{Config, Ignored, MemStorage, NONE, Outcome, Raft};
 
 /// Everything that a message may have changed, except the outbox.
 fn state(raft: &TestRaft) -> String {
@@ -158,11 +158,12 @@ fn direct_commit_index_never_goes_back() {
 
 /// Nothing was compared beyond the append: a tail of an older leader may stand there.
 #[test]
-fn direct_heartbeat_commit_beyond_the_log_is_cut_to_the_log() {
+fn direct_heartbeat_commit_beyond_the_log_commits_nothing_and_is_answered() {
     let mut raft = follower();
     let heartbeat = Message { term: 3, commit: 99, ..msg(MsgHeartbeat, 2, 1) };
-    raft.step(heartbeat).unwrap();
-    assert_eq!(raft.log.committed(), 4);
+    let reason = Ignored::CommitBeyondLog { commit: 99, last: 4 };
+    assert_eq!(raft.step(heartbeat), Ok(Outcome::Ignored(reason)));
+    assert_eq!(raft.log.committed(), 2);
     let answer = Message { term: 3, ..msg(MsgHeartbeatResponse, 1, 2) };
     assert_eq!(sent(&mut raft), [answer]);
 }

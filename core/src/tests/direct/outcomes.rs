@@ -97,7 +97,8 @@ fn direct_answers_that_are_no_news_are_ignored_with_what_is_known() {
     assert_eq!(raft.step(answer(1, true)), ignored(stale));
     let unknown =
         Message { context: 7u64.to_le_bytes().to_vec().into(), ..msg(MsgHeartbeatResponse, 2, 1) };
-    assert_eq!(raft.step(Message { term: 1, ..unknown }), Ok(Outcome::Handled));
+    let stale = Ignored::UnknownRead { position: 7, sent: 0 };
+    assert_eq!(raft.step(Message { term: 1, ..unknown }), ignored(stale));
 }
 
 #[test]
