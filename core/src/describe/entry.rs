@@ -7,7 +7,6 @@ use core::fmt::Write;
 use prost::Message as _;
 
 use super::quote::write_quoted;
-use super::ready::List;
 use crate::proto::eraftpb::{
     ConfChange, ConfChangeSingle, ConfChangeTransition, ConfChangeType, ConfChangeV2, Entry,
     EntryType,
@@ -97,30 +96,30 @@ fn changes_of(kind: EntryType, entry: &Entry) -> Option<Result<String, prost::De
     }
 }
 
-/// A membership change with all that it says, as Go prints the structure.
-pub(super) fn whole_change(change: &ConfChangeV2, v1: bool) -> String {
-    let kind = |number| match ConfChangeType::try_from(number) {
-        Ok(ConfChangeType::AddNode) => "ConfChangeAddNode",
-        Ok(ConfChangeType::AddLearnerNode) => "ConfChangeAddLearnerNode",
-        Ok(ConfChangeType::RemoveNode) => "ConfChangeRemoveNode",
-        Err(_) => "unknown",
-    };
-    let context = List(&change.context);
-    let mut singles = String::new();
-    for (position, single) in change.changes.iter().enumerate() {
-        let (kind, id) = (kind(single.change_type), single.node_id);
-        if v1 {
-            return format!("{{{kind} {id} {context} 0}}");
-        }
-        let gap = if position > 0 { " " } else { "" };
-        // Writing to a string cannot fail.
-        let _ = write!(singles, "{gap}{{{kind} {id}}}");
-    }
+/// A membership change with all that it says:
+/// `transition:ConfChangeTransitionAuto changes:{type:ConfChangeAddNode node_id:4} context:"x"`.
+/// One in the old form reads like the new one that means the same.
+pub(super) fn whole_change(change: &ConfChangeV2) -> String {
     let transition = match ConfChangeTransition::try_from(change.transition) {
         Ok(ConfChangeTransition::Auto) => "ConfChangeTransitionAuto",
         Ok(ConfChangeTransition::Implicit) => "ConfChangeTransitionJointImplicit",
         Ok(ConfChangeTransition::Explicit) => "ConfChangeTransitionJointExplicit",
         Err(_) => "unknown",
     };
-    format!("{{{transition} [{singles}] {context}}}")
+    let mut line = format!("transition:{transition}");
+    for single in &change.changes {
+        let kind = match ConfChangeType::try_from(single.change_type) {
+            Ok(ConfChangeType::AddNode) => "ConfChangeAddNode",
+            Ok(ConfChangeType::AddLearnerNode) => "ConfChangeAddLearnerNode",
+            Ok(ConfChangeType::RemoveNode) => "ConfChangeRemoveNode",
+            Err(_) => "unknown",
+        };
+        // Writing to a string cannot fail.
+        let _ = write!(line, " changes:{{type:{kind} node_id:{}}}", single.node_id);
+    }
+    if !change.context.is_empty() {
+        line.push_str(" context:");
+        write_quoted(&mut line, &change.context);
+    }
+    line
 }

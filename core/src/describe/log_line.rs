@@ -224,8 +224,8 @@ fn membership(id: u64, event: &Event) -> Line {
         Event::ConfigurationChanged(configuration) => {
             info(format!("{id:x} switched to configuration {configuration}"))
         }
-        Event::ConfChangeRefused { change, v1, configuration, reason } => {
-            let change = super::entry::whole_change(change, *v1);
+        Event::ConfChangeRefused { change, configuration, reason, .. } => {
+            let change = super::entry::whole_change(change);
             info(format!(
                 "{id:x} ignoring conf change {change} at config {configuration}: {reason}"
             ))

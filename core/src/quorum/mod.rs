@@ -138,12 +138,13 @@ impl FromIterator<u64> for Majority {
     }
 }
 
+/// Members in hexadecimal, as messages and log lines name them.
 impl fmt::Display for Majority {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("(")?;
         for (position, id) in self.iter().enumerate() {
             let gap = if position > 0 { " " } else { "" };
-            write!(f, "{gap}{id}")?;
+            write!(f, "{gap}{id:x}")?;
         }
         f.write_str(")")
     }

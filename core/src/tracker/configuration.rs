@@ -52,7 +52,7 @@ impl Configuration {
     }
 }
 
-/// `voters=(1 2)&&(3) learners=(4) learners_next=(5) autoleave`, as etcd prints it.
+/// `voters=(1 2)&&(3) learners=(4) learners_next=(5) autoleave`, as etcd prints it: ids in hexadecimal.
 impl fmt::Display for Configuration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "voters={}", self.voters)?;

@@ -171,7 +171,7 @@ fn table(majority: &Majority, held: &Answers<u64>) -> String {
             None => format!("?{:width$}", ""),
             Some(_) => format!("{:width$}", "x".repeat(behind.count()) + ">", width = width + 1),
         };
-        let _ = writeln!(text, "{bar} {own:>5}    (id={id})");
+        let _ = writeln!(text, "{bar} {own:>5}    (id={id:x})");
     }
     text
 }
