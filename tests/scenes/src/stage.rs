@@ -128,3 +128,39 @@ fn essence(output: &[String]) -> Vec<&str> {
     let lines = output.iter().map(String::as_str);
     lines.filter(|line| !is_log(line) && *line != "ok").collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A command that is not known cannot be played on, whatever a scene expects of it.
+    #[test]
+    fn every_command_of_etcds_interaction_scenes_is_known() {
+        let options = "voters=(1,2) learners=(3) index=4 content=start inflight=8 prevote=true \
+                       checkquorum=true max-committed-size-per-ready=100 read-only=safe \
+                       step-down-on-removal=true disable-conf-change-validation=true";
+        for (first, commands) in [
+            (
+                format!("add-nodes 3 {options}"),
+                "log-level none|campaign 1|stabilize 1 2 3|propose 1 x|process-ready 1 2|\
+                 deliver-msgs 2 3 type=MsgApp|deliver-msgs drop=(1,2,3)|raft-log 1|raft-state|\
+                 status 1|compact 1 5|send-snapshot 1 2|report-unreachable 1 2|tick-heartbeat 1|\
+                 tick-election 2|forget-leader 2|_breakpoint|\
+                 set-randomized-election-timeout 2 timeout=5|transfer-leadership from=1 to=2|\
+                 propose-conf-change 1 transition=explicit|propose-conf-change 1 v1=true",
+            ),
+            (
+                "add-nodes 1 voters=(1) index=2 async-storage-writes=true".to_owned(),
+                "campaign 1|process-ready 1|process-append-thread 1|process-apply-thread 1",
+            ),
+        ] {
+            let mut scene = format!("{first}\n----\nok\n");
+            for command in commands.split('|') {
+                let input = if command.contains("v1=") { "\nl2" } else { "" };
+                scene += &format!("\n{command}{input}\n----\nok\n");
+            }
+            let unplayable = play("known.txt", &scene, Mode::Strict).err();
+            assert_eq!(unplayable.map(|why| why.to_string()), None);
+        }
+    }
+}

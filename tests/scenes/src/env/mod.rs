@@ -112,6 +112,8 @@ impl Env {
             | "duplicate-msgs"
             | "send-msg"
             | "send-snapshot" => self.drive(&mut call)?,
+            // Where one may stop a debugger.
+            "_breakpoint" => {}
             "raft-log" | "raft-state" | "status" | "logs" | "state-machine" | "compact" => {
                 self.look(&mut call)?;
             }
