@@ -357,6 +357,14 @@ pub enum Event {
         /// The term.
         term: u64,
     },
+    /// A transfer of leadership is over: it took too long, its target is no voter any more, or the
+    /// leader is none any more, as it should be.
+    TransferEnded {
+        /// To whom leadership was being handed.
+        to: u64,
+        /// The term.
+        term: u64,
+    },
     /// The successor is told to campaign at once.
     TimeoutNowSent {
         /// To whom.

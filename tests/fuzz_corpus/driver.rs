@@ -149,7 +149,7 @@ impl Peer {
             9 => drop(self.node.transfer_leader(bytes.below(5))),
             10 => drop(self.node.forget_leader()),
             11 => drop(self.node.request_snapshot()),
-            12 => self.node.report_unreachable(bytes.below(5)),
+            12 => drop(self.node.report_unreachable(bytes.below(5))),
             13 => {
                 let status =
                     if bytes.flag() { SnapshotStatus::Finish } else { SnapshotStatus::Failure };

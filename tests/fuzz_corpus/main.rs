@@ -15,7 +15,7 @@ use std::panic::catch_unwind;
 use std::time::Instant;
 
 use prost::Message as _;
-use raft_core::eraftpb::{Entry, Message};
+use raft_core::eraftpb::{ConfState, Entry, Message, Snapshot, SnapshotMetadata};
 
 /// A generator that is the same everywhere (SplitMix64).
 struct Draw(u64);
@@ -107,6 +107,7 @@ fn any_message(draw: &mut Draw) -> Message {
             ..Entry::default()
         });
     }
+    let snapshot = (draw.below(3) == 0).then(|| any_snapshot(number(draw), number(draw), draw));
     Message {
         msg_type: i32::try_from(draw.below(21)).unwrap() - 1,
         to: if draw.below(20) == 0 { number(draw) } else { 1 },
@@ -122,6 +123,23 @@ fn any_message(draw: &mut Draw) -> Message {
         request_snapshot: if draw.below(5) == 0 { number(draw) } else { 0 },
         commit_term: number(draw),
         priority: 0,
+        snapshot,
         ..Message::default()
     }
+}
+
+/// A snapshot of some entry, with members that make sense or not.
+fn any_snapshot(index: u64, term: u64, draw: &mut Draw) -> Box<Snapshot> {
+    let ids = |draw: &mut Draw, most: u64| -> Vec<u64> {
+        (0..draw.below(most)).map(|_| draw.below(6)).collect()
+    };
+    let conf_state = Some(ConfState {
+        voters: if draw.below(3) == 0 { ids(draw, 5) } else { vec![1, 2, 3] },
+        learners: ids(draw, 3),
+        voters_outgoing: ids(draw, 3),
+        learners_next: ids(draw, 2),
+        auto_leave: draw.below(2) == 0,
+    });
+    let metadata = (draw.below(9) > 0).then_some(SnapshotMetadata { conf_state, index, term });
+    Box::new(Snapshot { data: draw.bytes(4).into(), metadata })
 }

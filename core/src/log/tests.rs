@@ -468,6 +468,95 @@ impl Model {
     }
 }
 
+/// Does the same to the log and to the plain vector.
+fn play(op: Op, log: &mut RaftLog<MemStorage>, model: &mut Model) -> Result<(), TestCaseError> {
+    match op {
+        Op::Append { later, count } => {
+            append(log, model.extend(later, count));
+        }
+        Op::Replace { back, later, count } => return replace(log, model, back, later, count),
+        Op::Commit(index) => {
+            log.commit_to(index);
+            model.committed = model.committed.max(index.min(model.last()));
+        }
+        Op::Persist => persist(log),
+        Op::Apply => {
+            let entries = log.next_committed_entries().unwrap();
+            let indices: Vec<_> = entries.iter().map(|entry| entry.index).collect();
+            if log.pending_snapshot().is_none() {
+                let expected: Vec<_> = (model.applied + 1..=model.committed).collect();
+                prop_assert_eq!(indices, expected);
+                log.applied_to(model.committed);
+                model.applied = model.committed;
+            } else {
+                prop_assert_eq!(indices, Vec::<u64>::new());
+            }
+        }
+        Op::Compact(index) => {
+            let stored = log.storage().last_index().unwrap();
+            let possible = log.pending_snapshot().is_none()
+                && index > model.truncated
+                && index <= model.applied.min(stored).min(log.stabled());
+            if possible {
+                log.storage_mut().compact(index).unwrap();
+                model.terms.drain(..model.position(index));
+                model.truncated = index;
+            }
+        }
+        Op::Restore { ahead } => {
+            model.latest_term += 1;
+            let index = model.last() + ahead;
+            log.restore(snapshot(model.latest_term, index));
+            model.truncated = index;
+            model.terms = vec![model.latest_term];
+            model.committed = index;
+            persist(log);
+            log.applied_to(index);
+            model.applied = index;
+        }
+    }
+    Ok(())
+}
+
+/// A later leader's entries: the first conflicts with whatever stood there.
+fn replace(
+    log: &mut RaftLog<MemStorage>,
+    model: &mut Model,
+    back: u64,
+    later: u64,
+    count: u64,
+) -> Result<(), TestCaseError> {
+    let base = (model.last().saturating_sub(back)).max(model.committed);
+    let previous = EntryId::new(model.terms[model.position(base)], base);
+    let before = model.terms.clone();
+    model.terms.truncate(model.position(base) + 1);
+    let incoming = model.extend(later, count);
+    if incoming.is_empty() {
+        model.terms = before;
+    }
+    let last = base + count;
+    let accepted = log.maybe_append(previous, 0, incoming, &Rules::default());
+    prop_assert_eq!(accepted.unwrap().map(|a| a.last), Some(last));
+    Ok(())
+}
+
+/// Whatever can be asked, both answer the same.
+fn agree(log: &RaftLog<MemStorage>, model: &Model) -> Result<(), TestCaseError> {
+    prop_assert_eq!(log.first_index(), Ok(model.truncated + 1));
+    prop_assert_eq!(log.last_index(), model.last());
+    prop_assert_eq!((log.committed(), log.applied()), (model.committed, model.applied));
+    for (index, &term) in (model.truncated..).zip(&model.terms) {
+        prop_assert_eq!(log.term(index), Ok(term));
+    }
+    let indices = model.truncated + 1..;
+    let expected: Vec<_> =
+        indices.zip(&model.terms[1..]).map(|(index, &term)| entry(term, index)).collect();
+    prop_assert_eq!(log.all_entries(), Ok(expected));
+    let unstable = model.last() - log.stabled();
+    prop_assert_eq!(log.unstable_entries().len() as u64, unstable);
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(crate::tests::harness::cases(500)))]
 
@@ -477,76 +566,8 @@ proptest! {
         let mut model =
             Model { truncated: 0, terms: vec![0], committed: 0, applied: 0, latest_term: 1 };
         for op in ops {
-            match op {
-                Op::Append { later, count } => {
-                    append(&mut log, model.extend(later, count));
-                }
-                Op::Replace { back, later, count } => {
-                    let base = (model.last().saturating_sub(back)).max(model.committed);
-                    let previous = EntryId::new(model.terms[model.position(base)], base);
-                    let before = model.terms.clone();
-                    model.terms.truncate(model.position(base) + 1);
-                    // A later leader's entries: the first conflicts with whatever stood there.
-                    let incoming = model.extend(later, count);
-                    if incoming.is_empty() {
-                        model.terms = before;
-                    }
-                    let last = base + count;
-                    let accepted = log.maybe_append(previous, 0, incoming, &Rules::default());
-                    prop_assert_eq!(accepted.unwrap().map(|a| a.last), Some(last));
-                }
-                Op::Commit(index) => {
-                    log.commit_to(index);
-                    model.committed = model.committed.max(index.min(model.last()));
-                }
-                Op::Persist => persist(&mut log),
-                Op::Apply => {
-                    let entries = log.next_committed_entries().unwrap();
-                    let indices: Vec<_> = entries.iter().map(|entry| entry.index).collect();
-                    if log.pending_snapshot().is_none() {
-                        let expected: Vec<_> = (model.applied + 1..=model.committed).collect();
-                        prop_assert_eq!(indices, expected);
-                        log.applied_to(model.committed);
-                        model.applied = model.committed;
-                    } else {
-                        prop_assert_eq!(indices, Vec::<u64>::new());
-                    }
-                }
-                Op::Compact(index) => {
-                    let stored = log.storage().last_index().unwrap();
-                    let possible = log.pending_snapshot().is_none()
-                        && index > model.truncated
-                        && index <= model.applied.min(stored).min(log.stabled());
-                    if possible {
-                        log.storage_mut().compact(index).unwrap();
-                        model.terms.drain(..model.position(index));
-                        model.truncated = index;
-                    }
-                }
-                Op::Restore { ahead } => {
-                    model.latest_term += 1;
-                    let index = model.last() + ahead;
-                    log.restore(snapshot(model.latest_term, index));
-                    model.truncated = index;
-                    model.terms = vec![model.latest_term];
-                    model.committed = index;
-                    persist(&mut log);
-                    log.applied_to(index);
-                    model.applied = index;
-                }
-            }
-            prop_assert_eq!(log.first_index(), Ok(model.truncated + 1));
-            prop_assert_eq!(log.last_index(), model.last());
-            prop_assert_eq!((log.committed(), log.applied()), (model.committed, model.applied));
-            for (index, &term) in (model.truncated..).zip(&model.terms) {
-                prop_assert_eq!(log.term(index), Ok(term));
-            }
-            let indices = model.truncated + 1..;
-            let expected: Vec<_> =
-                indices.zip(&model.terms[1..]).map(|(index, &term)| entry(term, index)).collect();
-            prop_assert_eq!(log.all_entries(), Ok(expected));
-            let unstable = model.last() - log.stabled();
-            prop_assert_eq!(log.unstable_entries().len() as u64, unstable);
+            play(op, &mut log, &mut model)?;
+            agree(&log, &model)?;
         }
     }
 

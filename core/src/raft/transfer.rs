@@ -38,7 +38,9 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
         if self.transferee == Some(to) {
             return Ok(self.ignore(to, Ignored::TransferInProgress(to)));
         }
-        self.end_transfer();
+        if let Some(earlier) = self.transferee.take() {
+            self.trace(|raft| Event::TransferAborted { to: earlier, term: raft.term });
+        }
         if to == self.id {
             self.maybe_auto_leave()?;
             return Ok(self.ignore(to, Ignored::TransferToSelf));
@@ -55,11 +57,11 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
         Ok(Outcome::Handled)
     }
 
-    /// Nobody is to take over any more. Returns whether somebody was.
+    /// Nobody is to take over any more, or somebody has. Returns whether somebody was to.
     pub(super) fn end_transfer(&mut self) -> bool {
         let transferee = self.transferee.take();
         if let Some(to) = transferee {
-            self.trace(|raft| Event::TransferAborted { to, term: raft.term });
+            self.trace(|raft| Event::TransferEnded { to, term: raft.term });
         }
         transferee.is_some()
     }

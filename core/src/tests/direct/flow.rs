@@ -9,7 +9,7 @@ use bytes::Bytes;
 use crate::eraftpb::{Entry, HardState, Message};
 use crate::error::{DropReason, Error};
 use crate::tests::harness::*;
-use crate::{Appends, Config, ProgressState, RawNode};
+use crate::{Appends, Config, MemStorage, ProgressState, RawNode};
 
 fn ack(from: u64, index: u64) -> Message {
     Message { term: 1, index, ..msg(MsgAppendResponse, from, 1) }
@@ -313,4 +313,50 @@ fn direct_follower_drops_proposals_if_it_may_not_forward_them() {
     let reason = DropReason::ForwardingDisabled(2);
     assert_eq!(raft.step(propose(1, "data")), Err(Error::ProposalDropped(reason)));
     assert_eq!(sent(&mut raft), []);
+}
+
+/// What a leader inherits never counted as uncommitted, so it must not be taken off again: the
+/// limit is about what it takes on itself.
+#[test]
+fn direct_inherited_entries_do_not_make_room_for_more_proposals() {
+    let mut storage = MemStorage::new();
+    let inherited =
+        |index| Entry { term: 1, index, data: "x".repeat(100).into(), ..Entry::default() };
+    storage.append(&(1..=10).map(inherited).collect::<Vec<_>>()).unwrap();
+    storage.set_hard_state(HardState { term: 1, vote: 1, commit: 0 });
+    let pages = 250;
+    let config = Config {
+        max_uncommitted_size: 100,
+        max_committed_size_per_ready: pages,
+        ..config(1, &[1, 2, 3])
+    };
+    let mut node = RawNode::new(&config, storage).unwrap();
+    node.campaign().unwrap();
+    node.step(Message { term: 2, ..vote_answer(2, 2, true) }).unwrap();
+    settle(&mut node);
+    node.step(Message { term: 2, index: 11, ..msg(MsgAppendResponse, 2, 1) }).unwrap();
+    let mut taken = 0;
+    for _ in 0..8 {
+        while node.propose("y".repeat(60)).is_ok() {
+            taken += 60;
+        }
+        if node.has_ready() {
+            turn(&mut node);
+        }
+    }
+    assert_eq!(taken, 60, "a second one would exceed the limit");
+}
+
+/// A driver that is busy for long finds one heartbeat for each peer, not one for each tick.
+#[test]
+fn direct_heartbeats_do_not_pile_up_while_nobody_asks() {
+    let mut node = node(1, &[1, 2, 3]);
+    node.campaign().unwrap();
+    settle(&mut node);
+    node.step(vote_answer(2, 1, true)).unwrap();
+    settle(&mut node);
+    for _ in 0..10_000 {
+        node.tick().unwrap();
+    }
+    assert_eq!(kinds(&node.ready().unwrap().messages), [MsgHeartbeat, MsgHeartbeat]);
 }

@@ -52,10 +52,12 @@ fn refused(message: &Message, reason: Malformed) {
 #[test]
 fn hostile_01_heartbeat_commits_beyond_the_log() {
     let mut node = follower();
-    node.step(Message { term: 1, commit: 1_000, ..msg(MsgHeartbeat, 2, 1) }).unwrap();
-    let log = node.raft().log();
-    assert!(log.committed() <= log.last_index());
-    settle(&mut node);
+    let committed = node.raft().log().committed();
+    let outcome = node.step(Message { term: 1, commit: 1_000, ..msg(MsgHeartbeat, 2, 1) });
+    let reason = Ignored::CommitBeyondLog { commit: 1_000, last: 2 };
+    assert_eq!(outcome, Ok(Outcome::Ignored(reason)));
+    assert_eq!(node.raft().log().committed(), committed);
+    assert_eq!(kinds(&settle(&mut node)), [MsgHeartbeatResponse]);
 }
 
 /// raft-rs panics in `append`: the entries would leave a hole.
@@ -106,7 +108,13 @@ fn hostile_06_message_of_an_unknown_type() {
 /// A stranger's answer must neither count nor make a leader step down.
 #[test]
 fn hostile_07_answer_of_an_unknown_sender() {
-    for kind in [MsgAppendResponse, MsgHeartbeatResponse, MsgRequestVoteResponse] {
+    let answers = [
+        MsgAppendResponse,
+        MsgHeartbeatResponse,
+        MsgRequestVoteResponse,
+        MsgRequestPreVoteResponse,
+    ];
+    for kind in answers {
         let mut node = leading();
         let message = Message { term: 9, index: 1, ..msg(kind, 9, 1) };
         assert_eq!(node.step(message), Err(Error::StepPeerNotFound(9)));

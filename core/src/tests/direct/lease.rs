@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::eraftpb::{HardState, Message};
 use crate::tests::harness::*;
-use crate::{Config, Ignored, Outcome, ReadOnly, ReadState};
+use crate::{Config, Ignored, MemStorage, Outcome, RawNode, ReadOnly, ReadState, SelfAck};
 
 fn lease(config: &mut Config) {
     (config.check_quorum, config.read_only) = (true, ReadOnly::LeaseBased);
@@ -232,4 +232,72 @@ fn direct_peer_does_not_campaign_within_the_lease_that_it_is_part_of() {
     node.tick().unwrap();
     node.campaign().unwrap();
     assert_eq!((node.raft().role(), node.raft().term()), (Candidate, 2));
+}
+
+/// All clocks run alike, and what travels between 2 and the others is handed over at once.
+fn tick_alike(net: &mut Network) {
+    for id in 1..=3 {
+        net[id].tick().unwrap();
+    }
+    for from in [1, 3] {
+        let to_two: Vec<_> = sent(&mut net[from]).into_iter().filter(|m| m.to == 2).collect();
+        net.send(to_two);
+    }
+}
+
+/// 2 answered 1's heartbeat and then hears of a newer term, in a late answer of candidate 3: it
+/// forgets its leader, but not what it promised.
+#[test]
+fn direct_promise_outlives_the_leader_that_it_was_given_to() {
+    let mut net = network_with(3, lease);
+    net.send([hup(2)]);
+    let late = Message { term: 1, ..msg(MsgHeartbeat, 2, 3) };
+    for id in 1..=3 {
+        tick(&mut net[id], 2 * ELECTION_TICK);
+        sent(&mut net[id]);
+    }
+    while net[1].role != Leader {
+        net.send([hup(1)]);
+    }
+    net.send([beat(1)]);
+    net.cut(1, 3);
+    while net[3].role != Candidate {
+        tick_alike(&mut net);
+    }
+    while net[3].election_elapsed + 2 < net[3].randomized_election_timeout {
+        tick_alike(&mut net);
+    }
+    assert_eq!((net[1].role, net[2].leader), (Leader, 1));
+    net.cut(1, 2);
+    net.send([late]);
+    assert_eq!((net[2].leader, net[2].term), (0, net[3].term));
+    for _ in 0..4 {
+        tick_alike(&mut net);
+    }
+    assert_eq!((net[3].role, net[2].vote), (Candidate, 0), "2 has promised to wait");
+    net[1].step(read(1)).unwrap();
+    assert_eq!(served(&mut net[1]).len(), 1, "so the lease is good");
+    for _ in 0..2 * ELECTION_TICK {
+        tick_alike(&mut net);
+    }
+    assert_eq!(net[3].role, Leader, "it does not wait for ever");
+}
+
+/// A peer that starts with a term on its disk waits; one without starts for the first time. So the
+/// first promise must not leave before some term is on disk.
+#[test]
+fn direct_first_promise_waits_until_a_crash_would_remember_it() {
+    let on_disk = Config { self_ack: SelfAck::OnPersist, ..config(2, &[1, 2, 3]) };
+    let mut config = Config { async_persist: true, ..on_disk };
+    lease(&mut config);
+    let mut node = RawNode::new(&config, MemStorage::new()).unwrap();
+    let heartbeat = |term| Message { term, ..msg(MsgHeartbeat, 1, 2) };
+    node.step(heartbeat(1)).unwrap();
+    let ready = node.ready().unwrap();
+    assert_eq!((ready.messages, ready.hard_state.unwrap().term), (vec![], 1));
+    let late = node.on_persisted(ready.number).unwrap();
+    assert_eq!(kinds(&late), [MsgHeartbeatResponse]);
+    // From now on it leaves at once: after a crash the peer would wait.
+    node.step(heartbeat(1)).unwrap();
+    assert_eq!(kinds(&node.ready().unwrap().messages), [MsgHeartbeatResponse]);
 }

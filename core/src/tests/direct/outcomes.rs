@@ -2,11 +2,15 @@
 //! with which facts.
 
 use alloc::vec;
+use alloc::vec::Vec;
 
-use crate::eraftpb::Message;
+use crate::eraftpb::{ConfChangeType, Message};
+use crate::error::ConfChangeError;
 use crate::rules::VoteVerdict;
 use crate::tests::harness::*;
-use crate::{Ballot, EntryId, Ignored, MemStorage, NONE, Outcome, Rejected};
+use crate::{
+    Ballot, EntryId, Ignored, MemStorage, NONE, Outcome, RawNode, Rejected, SnapshotStatus,
+};
 
 fn ignored(reason: Ignored) -> crate::error::Result<Outcome> {
     Ok(Outcome::Ignored(reason))
@@ -184,4 +188,80 @@ fn direct_last_term_has_no_next_one() {
     let mut raft = on_storage(1, &[1], storage);
     assert_eq!(raft.step(hup(1)), ignored(Ignored::NoTermLeft(term)));
     assert_eq!(raft.role, Follower);
+}
+
+#[test]
+fn direct_votes_that_do_not_count_say_why() {
+    let mut raft = on_storage(1, &[], members_of(&[1, 2, 3], &[4]));
+    raft.step(hup(1)).unwrap();
+    let term = raft.term;
+    assert_eq!(raft.step(vote_answer(2, term, false)), Ok(Outcome::Handled));
+    let repeated = Ignored::RepeatedVote { ballot: Ballot::Vote, from: 2, granted: false };
+    assert_eq!(raft.step(vote_answer(2, term, true)), ignored(repeated));
+    assert_eq!(raft.step(vote_answer(4, term, true)), ignored(Ignored::NotVoter(4)));
+    assert_eq!(raft.step(vote_answer(9, term, true)), ignored(Ignored::NotVoter(9)));
+    assert_eq!(raft.role, Candidate);
+}
+
+#[test]
+fn direct_refused_membership_change_of_another_peer_carries_its_reason() {
+    let mut raft = leading();
+    let add = |id| {
+        let entries = vec![conf_change(ConfChangeType::AddNode, id).into()];
+        Message { entries, ..msg(MsgPropose, 2, 1) }
+    };
+    assert_eq!(raft.step(add(4)), Ok(Outcome::Handled));
+    let (index, applied) = (raft.log.last_index(), raft.log.applied());
+    let reason = ConfChangeError::Pending { index, applied };
+    assert_eq!(raft.step(add(5)), ignored(Ignored::ConfChange(reason)));
+    assert_eq!(raft.log.last_index(), index + 1, "an empty entry takes its place");
+}
+
+#[test]
+fn direct_echoes_of_no_read_say_what_they_are() {
+    let mut raft = leading();
+    let echo = |context: &'static [u8]| Message {
+        term: 1,
+        context: context.into(),
+        ..msg(MsgHeartbeatResponse, 2, 1)
+    };
+    assert_eq!(raft.step(echo(b"")), Ok(Outcome::Handled));
+    assert_eq!(raft.step(echo(b"abc")), ignored(Ignored::UnknownContext(3)));
+}
+
+#[test]
+fn direct_reports_of_the_transport_say_what_became_of_them() {
+    let report = |node: &mut TestNode, id| node.report_snapshot(id, SnapshotStatus::Failure);
+    let mut node = node(1, &[1, 2, 3]);
+    let of = |kind| Outcome::Ignored(Ignored::NotForRole { kind, role: Follower });
+    assert_eq!(report(&mut node, 2), of(MsgSnapStatus));
+    assert_eq!(node.report_unreachable(2), of(MsgUnreachable));
+    node.campaign().unwrap();
+    settle(&mut node);
+    node.step(vote_answer(2, 1, true)).unwrap();
+    let pending = Outcome::Ignored(Ignored::NoSnapshotPending(2));
+    assert_eq!(report(&mut node, 2), pending);
+    assert_eq!(node.report_unreachable(2), Outcome::Handled);
+    for stranger in [1, 9] {
+        assert_eq!(report(&mut node, stranger), Outcome::Ignored(Ignored::NotMember(stranger)));
+        let outcome = node.report_unreachable(stranger);
+        assert_eq!(outcome, Outcome::Ignored(Ignored::NotMember(stranger)));
+    }
+    let nobody = Outcome::Ignored(Ignored::NoLeaderToForget(Leader));
+    assert_eq!(node.forget_leader(), nobody);
+}
+
+#[test]
+fn direct_append_to_a_peer_that_waits_for_a_snapshot_is_answered_with_its_request() {
+    let mut node = RawNode::new(&config(1, &[1, 2, 3]), terms(&[1, 1])).unwrap();
+    node.step(Message { term: 1, ..msg(MsgHeartbeat, 2, 1) }).unwrap();
+    settle(&mut node);
+    node.request_snapshot().unwrap();
+    settle(&mut node);
+    let entries = vec![entry(1, 3)];
+    let append = Message { term: 1, log_term: 1, index: 2, entries, ..msg(MsgAppend, 2, 1) };
+    assert_eq!(node.step(append), ignored(Ignored::AwaitingSnapshot { requested: 2 }));
+    assert_eq!(node.raft().log().last_index(), 2);
+    let answers = settle(&mut node);
+    assert_eq!(answers.iter().map(|m| m.request_snapshot).collect::<Vec<_>>(), [2]);
 }

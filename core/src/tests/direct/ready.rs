@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use crate::eraftpb::{HardState, Message};
 use crate::error::{Error, StorageError};
 use crate::tests::harness::*;
-use crate::{Config, EntryId, MemStorage, NONE, RawNode, Ready, SoftState};
+use crate::{Config, EntryId, MemStorage, NONE, RawNode, Ready, SelfAck, SoftState};
 
 fn from_leader(kind: MessageType) -> Message {
     Message { term: 1, ..msg(kind, 2, 1) }
@@ -253,4 +253,14 @@ fn direct_status_shows_progress_only_at_a_leader() {
     let progress = node.status().progress;
     let ids: Vec<_> = progress.iter().map(|&(id, _)| id).collect();
     assert_eq!(ids, [1, 2]);
+}
+
+#[test]
+fn direct_ready_that_was_never_handed_out_is_not_advanced() {
+    let careful = Config { self_ack: SelfAck::OnPersist, ..config(1, &[1]) };
+    let mut node = RawNode::new(&careful, MemStorage::new()).unwrap();
+    node.campaign().unwrap();
+    let stranger = Ready { number: 7, ..Ready::default() };
+    assert_eq!(node.advance(stranger), Err(Error::UnknownReady { number: 7, last: 0 }));
+    assert_eq!(node.raft().role(), Candidate, "its own vote is not on disk");
 }

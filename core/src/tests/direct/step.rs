@@ -1,5 +1,7 @@
 //! What comes from outside: nothing that a peer sends may break or stop the core.
 
+use alloc::boxed::Box;
+use alloc::vec;
 use alloc::vec::Vec;
 
 use proptest::prelude::*;
@@ -210,5 +212,32 @@ proptest! {
         }
         let disk: &MemStorage = node.store();
         prop_assert!(disk.all_entries().windows(2).all(|w| w[0].index + 1 == w[1].index));
+    }
+}
+
+/// What no peer could have sent does not even make its term known.
+#[test]
+fn direct_malformed_message_of_a_newer_term_leaves_no_trace() {
+    let gap = Message { log_term: 1, index: 2, entries: vec![entry(9, 7)], ..msg(MsgAppend, 3, 1) };
+    let of = |term, index, of_term| {
+        let snapshot = Some(Box::new(snapshot(of_term, index, &[1, 2, 3])));
+        Message { term, snapshot, ..msg(MsgSnapshot, 3, 1) }
+    };
+    let bare = msg(MsgSnapshot, 3, 1);
+    let rows = [
+        (gap, Malformed::EntryOrder { found: 7, expected: 3 }),
+        (of(9, 9, 10), Malformed::EntryTerm { index: 9, term: 10, min: 1, max: 9 }),
+        (of(9, 9, u64::MAX), Malformed::EntryTerm { index: 9, term: u64::MAX, min: 1, max: 9 }),
+        (of(9, 9, 0), Malformed::EntryTerm { index: 9, term: 0, min: 1, max: 9 }),
+        (of(9, u64::MAX, 1), Malformed::IndexRange(u64::MAX)),
+        (bare, Malformed::NoSnapshotMetadata),
+    ];
+    for (message, reason) in rows {
+        let mut node = RawNode::new(&config(1, &[1, 2, 3]), terms(&[1, 1])).unwrap();
+        let before = (node.raft().hard_state(), node.raft().soft_state());
+        let message = Message { term: 9, ..message };
+        assert_eq!(node.step(message), Err(Error::Malformed(reason)));
+        assert_eq!((node.raft().hard_state(), node.raft().soft_state()), before, "{reason:?}");
+        assert!(!node.has_ready(), "{reason:?}");
     }
 }

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::cell::Cell;
 
-use crate::eraftpb::{Entry, HardState, Message, Snapshot};
+use crate::eraftpb::{ConfChangeType, Entry, HardState, Message, Snapshot};
 use crate::error::{Error, StorageError};
 use crate::tests::harness::*;
 use crate::{Config, MemStorage, ProgressState, RaftState, RawNode, Storage};
@@ -294,4 +294,58 @@ fn direct_follower_catches_up_after_its_disk_failed() {
     let log = node.raft().log();
     assert_eq!((log.last_index(), log.committed(), log.applied()), (6, 5, 5));
     assert_eq!(node.raft().progress(2).map(|p| p.state), None::<ProgressState>);
+}
+
+/// 3 waits for a snapshot and acknowledges the whole log at a moment when the log cannot be read.
+/// Nobody will say it again.
+#[test]
+fn direct_acknowledgement_in_a_snapshot_counts_although_the_log_cannot_be_read() {
+    let mut node = leading();
+    node.propose("data").unwrap();
+    node.step(Message { reject: true, ..ack(3, 10) }).unwrap();
+    settle_broken(&mut node);
+    assert_eq!(node.raft().progress(3).unwrap().state, ProgressState::Snapshot);
+    node.store().first.set(Some(StorageError::Corrupt("test")));
+    node.step(ack(3, 12)).unwrap();
+    node.store().first.set(None);
+    node.tick().unwrap();
+    settle_broken(&mut node);
+    assert_eq!(node.raft().log().committed(), 12);
+}
+
+/// Whatever is wrong with the snapshot, only the follower that needs it waits.
+#[test]
+fn direct_no_error_of_a_snapshot_holds_up_the_other_followers() {
+    for error in ALL {
+        let mut node = leading();
+        node.store().snapshot.set(Some(error));
+        node.step(Message { reject: true, ..ack(3, 10) }).unwrap();
+        node.propose("data").unwrap();
+        let sent = settle_broken(&mut node);
+        assert_eq!(sent.iter().map(|m| m.to).collect::<Vec<_>>(), [2], "{error:?}");
+        node.step(ack(2, 12)).unwrap();
+        assert_eq!(node.raft().log().committed(), 12, "{error:?}");
+        node.store().snapshot.set(None);
+        node.step(Message { term: 2, ..msg(MsgHeartbeatResponse, 3, 1) }).unwrap();
+        assert!(kinds(&settle_broken(&mut node)).contains(&MsgSnapshot), "{error:?}");
+    }
+}
+
+/// A candidate learns that a membership change is committed and cannot read whether it is one: it
+/// must not win by the members before it.
+#[test]
+fn direct_candidate_that_cannot_read_what_it_learnt_does_not_go_on() {
+    let mut storage = MemStorage::with_voters([1, 2, 3]);
+    let change = conf_change(ConfChangeType::AddNode, 4);
+    storage.append(&[Entry { term: 1, index: 1, ..change.into() }]).unwrap();
+    storage.set_hard_state(HardState { term: 1, vote: 0, commit: 0 });
+    let config = Config { peers: Vec::new(), share_commit: true, ..config(1, &[]) };
+    let mut node = RawNode::new(&config, Broken::new(storage)).unwrap();
+    node.campaign().unwrap();
+    node.store().entries.set(Some(StorageError::Unavailable));
+    let told = Message { commit: 1, commit_term: 1, ..vote_answer(3, 2, false) };
+    node.step(told).unwrap();
+    node.store().entries.set(None);
+    node.step(vote_answer(2, 2, true)).unwrap();
+    assert_eq!((node.raft().role(), node.raft().log().committed()), (Follower, 1));
 }

@@ -4,7 +4,7 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use crate::eraftpb::{Entry, Message};
+use crate::eraftpb::{Entry, HardState, Message};
 use crate::tests::harness::*;
 use crate::{Ballot, Event, Ignored, MemStorage, RawNode, Rejected, Tracer};
 
@@ -184,4 +184,31 @@ fn direct_tracer_changes_nothing() {
         });
         assert_eq!(plain.raft().hard_state(), listened.raft().hard_state());
     }
+}
+
+#[test]
+fn direct_commit_that_came_with_a_read_is_told() {
+    let mut storage = terms(&[1, 1]);
+    storage.set_hard_state(HardState { term: 1, vote: 2, commit: 1 });
+    let mut node = RawNode::with_tracer(&config(1, &[1, 2, 3]), storage, Vec::new()).unwrap();
+    node.step(Message { term: 1, ..msg(MsgHeartbeat, 2, 1) }).unwrap();
+    node.tracer_mut().clear();
+    let entries = vec![entry(0, 0)];
+    let answer = Message { term: 1, index: 2, entries, ..msg(MsgReadIndexResp, 2, 1) };
+    node.step(answer).unwrap();
+    assert!(matches!(node.tracer()[..], [Event::Committed { from: 1, to: 2 }]));
+}
+
+#[test]
+fn direct_end_of_a_transfer_is_told() {
+    let mut raft = traced(1, &[1, 2, 3]);
+    raft.campaign().unwrap();
+    raft.ready().unwrap();
+    raft.step(vote_answer(2, 1, true)).unwrap();
+    raft.transfer_leader(2).unwrap();
+    raft.tracer_mut().clear();
+    for _ in 0..ELECTION_TICK {
+        raft.tick().unwrap();
+    }
+    assert!(raft.tracer().iter().any(|e| matches!(e, Event::TransferEnded { to: 2, term: 1 })));
 }
