@@ -107,6 +107,11 @@ pub fn measure(effort: Effort, mut tell: impl FnMut(Row)) {
             }
         }
     }
+    for peers in [3, 5] {
+        for size in [16, 256, 4096] {
+            tell(batched_commits(effort, peers, size));
+        }
+    }
     for entries in [1, 64] {
         tell(follower_append(effort, entries));
     }
@@ -128,6 +133,18 @@ fn commits(effort: Effort, peers: u64, size: usize, burst: u64) -> Row {
     let figures = effort.pair(count, ours, || work::commit(&mut b, &payload, burst, count));
     let how = if burst == 1 { "one at a time".to_owned() } else { format!("bursts of {burst}") };
     time(format!("commit, {peers} nodes, {size} B, {how}"), figures)
+}
+
+/// The same with raft-rs's `batch_append`, which makes one append of a burst, too. It is off by
+/// default, and unsafe: see `known_failures_of_raft_rs.rs`.
+fn batched_commits(effort: Effort, peers: u64, size: usize) -> Row {
+    const BURST: u64 = 64;
+    let count = effort.of(20_000).next_multiple_of(BURST);
+    let payload = Bytes::from(vec![7; size]);
+    let (mut a, mut b) = (Ours::new(peers), Theirs::batching(peers));
+    let ours = || work::commit(&mut a, &payload, BURST, count);
+    let figures = effort.pair(count, ours, || work::commit(&mut b, &payload, BURST, count));
+    time(format!("commit, {peers} nodes, {size} B, both batch {BURST}"), figures)
 }
 
 fn follower_append(effort: Effort, entries: u64) -> Row {

@@ -30,7 +30,7 @@ fn logger() -> slog::Logger {
 ///
 /// # Panics
 /// Never, with valid settings.
-pub fn peer(id: u64, peers: u64, election_tick: usize) -> Peer {
+pub fn peer(id: u64, peers: u64, election_tick: usize, batch_append: bool) -> Peer {
     let voters: Vec<u64> = (1..=peers).collect();
     let storage = MemStorage::new_with_conf_state((voters, Vec::new()));
     let config = Config {
@@ -39,6 +39,7 @@ pub fn peer(id: u64, peers: u64, election_tick: usize) -> Peer {
         heartbeat_tick: 1,
         max_inflight_msgs: 256,
         max_size_per_msg: 1 << 20,
+        batch_append,
         ..Config::default()
     };
     RawNode::new(&config, storage, &logger()).expect("valid settings")
@@ -60,7 +61,7 @@ pub fn follower_and_appends(count: u64, entries: u64, size: usize) -> (Peer, Vec
         append.entries = (index + 1..=index + entries).map(entry).collect::<Vec<_>>().into();
         append
     };
-    (peer(2, 3, 10), (0..count).map(|position| append(position * entries)).collect())
+    (peer(2, 3, 10, false), (0..count).map(|position| append(position * entries)).collect())
 }
 
 /// Steps one message and handles what comes of it. Returns the number of messages to send.
@@ -93,6 +94,23 @@ fn handle_ready(peer: &mut Peer, counters: &mut Counters) -> [Vec<Message>; 3] {
 }
 
 impl Theirs {
+    /// A cluster whose leaders let entries join an append that is waiting to leave.
+    pub fn batching(peers: u64) -> Self {
+        Self::start(peers, true)
+    }
+
+    fn start(peers: u64, batch_append: bool) -> Self {
+        let mut cluster = Self {
+            peers: (1..=peers).map(|id| peer(id, peers, 10, batch_append)).collect(),
+            connected: vec![true; peers as usize],
+            counters: Counters::default(),
+            reads: 0,
+        };
+        cluster.peers[0].campaign().expect("an empty log can be read");
+        cluster.pump();
+        cluster
+    }
+
     /// Handles what peer `position` has to say, its messages included, until it falls silent.
     /// Returns whether it had something to say.
     fn handle(&mut self, position: usize) -> bool {
@@ -119,15 +137,7 @@ impl Theirs {
 
 impl Cluster for Theirs {
     fn new(peers: u64) -> Self {
-        let mut cluster = Self {
-            peers: (1..=peers).map(|id| peer(id, peers, 10)).collect(),
-            connected: vec![true; peers as usize],
-            counters: Counters::default(),
-            reads: 0,
-        };
-        cluster.peers[0].campaign().expect("an empty log can be read");
-        cluster.pump();
-        cluster
+        Self::start(peers, false)
     }
 
     fn propose(&mut self, payload: &Bytes) {
@@ -176,5 +186,5 @@ impl Cluster for Theirs {
 
 /// A follower of a group of five, as it lies idle among ten thousand others.
 pub fn idle() -> Peer {
-    peer(1, 5, 1_000_000)
+    peer(1, 5, 1_000_000, false)
 }
