@@ -81,11 +81,12 @@ fn a_burst_takes_as_many_messages_as_one_command() {
 /// once to each follower, the rest is small numbers.
 #[test]
 fn a_commit_takes_few_bytes_beside_its_payload() {
-    for (size, expected) in [(16, 152), (4096, 8_316)] {
-        let mut cluster = Ours::new(3);
+    for (peers, size, expected) in [(3, 16, 152), (3, 4096, 8_316), (5, 16, 304), (5, 4096, 16_632)]
+    {
+        let mut cluster = Ours::new(peers);
         cluster.count_bytes();
         cluster.propose(&Bytes::from(vec![7; size]));
         cluster.pump();
-        assert_eq!(cluster.bytes(), expected, "payload of {size}");
+        assert_eq!(cluster.bytes(), expected, "{peers} peers, payload of {size}");
     }
 }
