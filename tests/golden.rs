@@ -72,3 +72,28 @@ fn a_scene_that_breaks_a_rule_shows_what_comes_of_it_and_no_other_does() {
         assert_eq!(lawless, says, "{name}: the name says whether it does");
     }
 }
+
+/// `docs/rules.md` against the sources, so that the page cannot rot.
+#[test]
+fn every_rule_is_on_the_page_with_a_scene_that_breaks_without_it() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |path: &str| fs::read_to_string(root.join(path)).unwrap();
+    let (sources, page) = (read("core/src/rules.rs"), read("docs/rules.md"));
+    let book = sources.split("pub struct Rules {").nth(1).unwrap().split("\n}").next().unwrap();
+    let rules =
+        book.lines().filter_map(|line| line.trim().strip_prefix("pub ")?.split_once(": fn("));
+    let rules: Vec<&str> = rules.map(|(name, _)| name).collect();
+    assert!(rules.len() > 20, "{rules:?}");
+    for rule in rules {
+        let row = page.lines().find(|line| line.starts_with(&format!("| `{rule}` |")));
+        let row = row.unwrap_or_else(|| panic!("{rule} is not on the page"));
+        assert!(row.contains("/broken/without_"), "{rule} has no scene");
+    }
+    for link in page.split("](../").skip(1).map(|rest| rest.split(')').next().unwrap()) {
+        assert!(root.join(link).exists(), "{link} does not exist");
+    }
+    for path in scenes_in(&root.join("tests/golden/broken")).unwrap() {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        assert!(page.contains(&format!("/broken/{name})")), "{name} is not on the page");
+    }
+}

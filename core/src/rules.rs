@@ -3,7 +3,8 @@
 //! Each rule is a pure function: facts in, verdict out. The core asks
 //! [`Config::rules`](crate::Config::rules) and decides nothing of this kind itself, so a simulator
 //! can swap one rule for a broken one and prove that its checkers notice, and a learner can see
-//! what goes wrong without it.
+//! what goes wrong without it. `docs/rules.md` lists them all, each with a scene in which it is
+//! missing.
 //!
 //! Sections are those of the Raft paper ("In Search of an Understandable Consensus Algorithm",
 //! extended version) unless the thesis is named.

@@ -4,7 +4,7 @@
 //! leaders of one term are noticed even if they never led at the same time. A violation names the
 //! property and the two facts that disagree. Entries read `term/index`, as everywhere in a scene.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use raft_core::eraftpb::{Entry, HardState, Message, MessageType};
@@ -24,6 +24,8 @@ pub(crate) struct Judge {
     applied: BTreeMap<u64, u64>,
     states: BTreeMap<u64, (u64, Bytes)>,
     views: BTreeMap<u64, View>,
+    /// What was committed when each read was asked for, oldest first.
+    reads: BTreeMap<Bytes, VecDeque<u64>>,
 }
 
 /// What one peer looks like at one moment.
@@ -36,6 +38,8 @@ pub(crate) struct View {
     /// The last entry that is folded into a snapshot.
     pub(crate) truncated: EntryId,
     pub(crate) entries: Vec<Entry>,
+    /// The voters that it knows, and those on their way out.
+    pub(crate) voters: [Vec<u64>; 2],
 }
 
 /// An entry, and who committed it first.
@@ -90,9 +94,33 @@ impl Judge {
         self.check_committed(view)?;
         if view.role == StateRole::Leader {
             self.check_one_leader(view)?;
+            self.check_voter(view)?;
             self.check_completeness(view)?;
         }
         Ok(())
+    }
+
+    /// A client asks for a read.
+    pub(crate) fn asked(&mut self, context: Bytes) {
+        let committed = self.committed.keys().last().copied().unwrap_or(0);
+        self.reads.entry(context).or_default().push_back(committed);
+    }
+
+    /// A read may be served at `index`.
+    pub(crate) fn served(&mut self, id: u64, context: &Bytes, index: u64) -> Verdict {
+        let asked = self.reads.get_mut(context).and_then(VecDeque::pop_front);
+        let committed = asked.unwrap_or(0);
+        let facts = || {
+            let read = context.escape_ascii();
+            format!("{id} serves {read} at {index}, and {committed} was committed before it")
+        };
+        holds(index >= committed, "reads see what was committed before (8)", facts)
+    }
+
+    /// In the end all is well: who is asked to agree within so many ticks, and does not.
+    pub(crate) fn agreement(ticks: u64, obstacle: Option<&str>) -> Verdict {
+        let facts = || format!("after {ticks} ticks {}", obstacle.unwrap_or_default());
+        holds(obstacle.is_none(), "progress in the end (5.2, 5.3)", facts)
     }
 
     /// A peer starts, and its state machine is at `applied`.
@@ -194,6 +222,33 @@ impl Judge {
         holds(first == view.id, "election safety (5.2)", facts)
     }
 
+    fn check_voter(&self, view: &View) -> Verdict {
+        let before = self.views.get(&view.id);
+        let elected =
+            before.is_none_or(|old| old.role != StateRole::Leader || old.term != view.term);
+        let votes = view.voters.iter().any(|voters| voters.contains(&view.id));
+        let facts = || format!("{} leads term {} and is no voter", view.id, view.term);
+        holds(!elected || votes, "only voters are elected (thesis 4.2.1)", facts)
+    }
+
+    /// A leader that commits an entry first knows that a majority of each half holds it.
+    fn check_majorities(&self, view: &View, entry: &Entry) -> Verdict {
+        for voters in view.voters.iter().filter(|voters| !voters.is_empty()) {
+            let holders = voters.iter().filter(|&&id| match self.views.get(&id) {
+                _ if id == view.id => true,
+                Some(other) => other.holds(entry),
+                None => false,
+            });
+            let (count, of) = (holders.count(), voters.len());
+            let facts = || {
+                let (id, entry) = (view.id, name(entry));
+                format!("{id} committed {entry}, which {count} of the voters {voters:?} hold")
+            };
+            holds(2 * count > of, "committed entries are on a majority (5.3, 6)", facts)?;
+        }
+        Ok(())
+    }
+
     fn check_append_only(&self, view: &View) -> Verdict {
         let leads = |view: &View| view.role == StateRole::Leader;
         let before = self.views.get(&view.id);
@@ -234,6 +289,10 @@ impl Judge {
                 let facts = || format!("{} has nothing at {index}, which it committed", view.id);
                 return holds(false, "committed entries are in the log (5.3)", facts);
             };
+            let first = !self.committed.contains_key(&index);
+            if first && view.role == StateRole::Leader {
+                self.check_majorities(view, entry)?;
+            }
             let commit = self.committed.entry(index).or_insert_with(|| Commit {
                 entry: entry.clone(),
                 by: view.id,

@@ -17,8 +17,8 @@ impl Breach {
 
 type Break = fn(&mut Rules);
 
-/// Every breach with its name. `docs/scenes.md` says what each means.
-const BREACHES: [(&str, Break); 11] = [
+/// Every breach with its name. `docs/rules.md` says what each means.
+const BREACHES: [(&str, Break); 21] = [
     ("vote-for-all", |rules| rules.grant_vote = |_| VoteVerdict::Grant),
     ("forget-votes", |rules| rules.vote_in_term = |_, _, _| 0),
     ("half-is-enough", |rules| rules.quorum = |voters| voters / 2),
@@ -37,6 +37,23 @@ const BREACHES: [(&str, Break); 11] = [
     ("rash-heartbeats", |rules| rules.heartbeat_commit = |committed, _| committed),
     ("any-snapshot", |rules| rules.accept_snapshot = |_, _| true),
     ("changes-at-once", |rules| rules.may_change_membership = |_, _| true),
+    ("half-a-joint-elects", |rules| {
+        rules.joint_tally = |incoming, outgoing| match [incoming, outgoing].contains(&Tally::Won) {
+            true => Tally::Won,
+            false => incoming,
+        };
+    }),
+    ("half-a-joint-commits", |rules| rules.joint_commit = u64::max),
+    ("no-lease", |rules| rules.lease_in_force = |_| false),
+    ("anybody-campaigns", |rules| rules.may_campaign = |_| true),
+    ("equal-time-outs", |rules| rules.election_timeout = |base, _| base),
+    ("commit-the-tail", |rules| {
+        rules.follower_commit = |committed, leader_commit, _| committed.max(leader_commit);
+    }),
+    ("acknowledge-the-tail", |rules| rules.append_acknowledged = |_, own_last| own_last),
+    ("never-step-back", |rules| rules.next_after_rejection = |_| None),
+    ("read-at-once", |rules| rules.may_read = |_, _| true),
+    ("read-unconfirmed", |rules| rules.reads_confirmed = |_, sent, _| sent),
 ];
 
 impl FromStr for Breach {

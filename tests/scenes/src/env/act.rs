@@ -31,6 +31,7 @@ impl Env {
             "report-unreachable" | "report-snapshot" => self.report(call),
             "read-index" => {
                 let (id, context): (_, String) = (call.need("a peer")?, call.need("a context")?);
+                self.judge.asked(context.clone().into());
                 self.act(id, |raw| raw.read_index(context))
             }
             "request-snapshot" => {

@@ -1,7 +1,7 @@
 //! Commands that move work and messages: `process-ready`, the threads, `deliver-msgs`, `stabilize`.
 
 use raft_core::eraftpb::{Entry, EntryType, Message, Snapshot};
-use raft_core::{EntryId, Response, Storage, conf_change_of, describe};
+use raft_core::{EntryId, Ready, Response, Storage, conf_change_of, describe};
 
 use super::network::{Cargo, Filter, Packet};
 use super::node::AppendWork;
@@ -58,6 +58,16 @@ impl Env {
 
     fn process_ready(&mut self, id: u64) -> Result<()> {
         let ready = self.act(id, raft_core::RawNode::ready)?;
+        let reads = ready.read_states.clone();
+        self.process(id, ready)?;
+        for read in reads {
+            let verdict = self.judge.served(id, &read.context, read.index);
+            self.heed(verdict)?;
+        }
+        Ok(())
+    }
+
+    fn process(&mut self, id: u64, ready: Ready) -> Result<()> {
         let node = self.node(id)?;
         if !node.config.async_persist {
             self.out.raw(&describe::ready(&ready));
@@ -256,7 +266,7 @@ impl Env {
     }
 
     /// Works and delivers among these peers until nothing is left to do.
-    fn stabilize(&mut self, ids: &[u64]) -> Result<()> {
+    pub(super) fn stabilize(&mut self, ids: &[u64]) -> Result<()> {
         const LIMIT: usize = 1_000;
         for _ in 0..LIMIT {
             let mut idle = true;

@@ -7,6 +7,7 @@ mod look;
 mod network;
 mod node;
 mod output;
+mod patience;
 mod setup;
 
 use std::collections::BTreeSet;
@@ -112,6 +113,7 @@ impl Env {
             | "duplicate-msgs"
             | "send-msg"
             | "send-snapshot" => self.drive(&mut call)?,
+            "await" => self.wait(&mut call)?,
             // Where one may stop a debugger.
             "_breakpoint" => {}
             "raft-log" | "raft-state" | "status" | "logs" | "state-machine" | "compact" => {

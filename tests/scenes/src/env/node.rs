@@ -73,6 +73,10 @@ impl Node {
             commit: hard_state.commit,
             truncated: EntryId::new(log.term(index)?, index),
             entries: log.all_entries()?,
+            voters: {
+                let voters = &raft.tracker().configuration().voters;
+                [&voters.incoming, &voters.outgoing].map(|half| half.as_slice().to_vec())
+            },
         })
     }
 

@@ -11,7 +11,55 @@ fn view(id: u64, term: u64, role: StateRole, commit: u64, terms: &[u64]) -> View
         commit,
         truncated: EntryId::default(),
         entries: (1..).zip(terms).map(entry).collect(),
+        voters: [vec![id], Vec::new()],
     }
+}
+
+/// The same with these voters, and these on their way out.
+fn among(voters: &[u64], outgoing: &[u64], view: View) -> View {
+    View { voters: [voters.to_vec(), outgoing.to_vec()], ..view }
+}
+
+#[test]
+fn a_leader_that_commits_without_a_majority_of_each_half_is_noticed() {
+    use StateRole::{Follower, Leader};
+    let holders = [view(2, 1, Follower, 0, &[1]), view(4, 1, Follower, 0, &[1])];
+    let lone = [view(3, 1, Follower, 0, &[]), view(5, 1, Follower, 0, &[])];
+    let commits = view(1, 1, Leader, 1, &[1]);
+    for (voters, outgoing, expected) in [
+        (&[1, 2, 3][..], &[][..], "fine"),
+        (&[1, 3, 5], &[], "1 committed 1/1, which 1 of the voters [1, 3, 5] hold"),
+        (&[1, 2, 3], &[1, 4, 5], "fine"),
+        (&[1, 2, 3], &[3, 4, 5], "1 committed 1/1, which 1 of the voters [3, 4, 5] hold"),
+    ] {
+        let commits = among(voters, outgoing, commits.clone());
+        let views: Vec<_> = holders.iter().chain(&lone).cloned().chain([commits]).collect();
+        let verdict = verdict(&views);
+        assert!(verdict.contains(expected), "{verdict}");
+    }
+}
+
+#[test]
+fn a_learner_that_is_elected_is_noticed_and_a_leader_that_becomes_one_is_not() {
+    use StateRole::{Follower, Leader};
+    let elected = among(&[2, 3], &[], view(1, 2, Leader, 0, &[]));
+    let text = verdict(&[view(1, 1, Follower, 0, &[]), elected.clone()]);
+    assert!(text.contains("1 leads term 2 and is no voter"), "{text}");
+    let demoted = [among(&[1, 2, 3], &[], elected.clone()), elected];
+    assert_eq!(verdict(&demoted), "fine");
+}
+
+#[test]
+fn a_read_that_misses_what_was_committed_before_it_is_noticed() {
+    let mut judge = Judge::default();
+    judge.observe(view(1, 1, StateRole::Leader, 2, &[1, 1])).unwrap();
+    let context = Bytes::from("read");
+    judge.asked(context.clone());
+    judge.observe(view(1, 1, StateRole::Leader, 3, &[1, 1, 1])).unwrap();
+    judge.asked(context.clone());
+    // The first may be served at what was committed when it was asked for, the second not.
+    judge.served(1, &context, 2).unwrap();
+    judge.served(1, &context, 2).unwrap_err();
 }
 
 /// What the judge says to the last of these views, after it took the others.
