@@ -48,12 +48,22 @@
 //! # Ok::<(), raft_core::Error>(())
 //! ```
 //!
+//! That is the synchronous way: persist, send, apply, [`advance`](RawNode::advance). With
+//! [`Config::async_persist`] several [`Ready`]s may be on their way to the disk at once: send their
+//! messages at once, say [`on_persisted`](RawNode::on_persisted) when one is durable, send what that
+//! returns, and say [`on_applied`](RawNode::on_applied) when the state machine has caught up.
+//!
+//! Nothing that a peer sends makes another panic: [`step`](RawNode::step) returns an [`Outcome`], or
+//! an [`Error`], that names the rule that decided. A [`Tracer`] is told of every decision with its
+//! facts; without one nothing is spent on it.
+//!
 //! | to read | what it is |
 //! | --- | --- |
 //! | [`rules`] | the decisions that make Raft safe, on one page, each with its reason |
 //! | [`RawNode`], [`Ready`] | the way an application drives a peer |
 //! | [`RaftLog`], [`Storage`] | what is on disk, what is not yet, and how far it is committed |
-//! | [`Progress`] | what a leader knows about a follower |
+//! | [`Progress`], [`quorum`], [`confchange`] | what a leader knows about a follower, who decides, and how that changes |
+//! | [`Outcome`], [`Event`] | what became of a message, and what happened inside |
 //! | [`describe`] | messages and states in words |
 //! | [`proto`] | the messages, generated from `proto/` |
 #![no_std]

@@ -1,4 +1,4 @@
-//! The command line: four commands with few options, so a parser of a page does.
+//! The command line: a handful of commands with few options, so a parser of a page does.
 
 use std::ffi::OsString;
 use std::path::PathBuf;

@@ -404,7 +404,7 @@ fn find_conflict_by_term_stops_where_the_log_is_compacted() {
     assert_eq!(log.find_conflict_by_term(104, 0), EntryId::new(0, 99));
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 enum Op {
     /// A leader's append of so many entries, in a term so much later.
     Append {
