@@ -17,8 +17,13 @@ use crate::tracker::{Configuration, Progress};
 
 /// Receives what happens inside a peer, as it happens.
 pub trait Tracer {
-    /// Whether anybody listens.
+    /// Whether anybody listens, ever.
     const ACTIVE: bool = true;
+
+    /// Whether anybody listens now; if not, events are not even made.
+    fn listens(&self) -> bool {
+        true
+    }
 
     /// `event` has just happened to peer `id`.
     fn trace(&mut self, id: u64, event: Event);
@@ -56,7 +61,7 @@ pub struct VoteFacts {
 }
 
 /// One thing that happened inside a peer.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Event {
     /// The peer started from its storage.

@@ -6,7 +6,7 @@ use raft_core::proto::raft_cmdpb::{RaftCmdRequest, RaftCmdResponse, RaftResponse
 use raft_core::proto::raft_serverpb::RaftMessage;
 use raft_core::{
     Config, EntryId, NONE, Proposal, Raft, RawNode, Ready, Rules, SelfAck, SoftState, StateRole,
-    Status, eraftpb::EntryType,
+    Status, Tracer, eraftpb::EntryType,
 };
 
 use crate::apply::{check_request, execute};
@@ -69,10 +69,10 @@ pub struct Work {
     pub soft_state: Option<SoftState>,
 }
 
-/// One replica of a region.
+/// One replica of a region. Its tracer, if it has one, is told of every decision of the core.
 #[derive(Clone, Debug)]
-pub struct Peer {
-    node: RawNode<PeerStorage>,
+pub struct Peer<T = ()> {
+    node: RawNode<PeerStorage, T>,
     me: metapb::Peer,
     proposals: Proposals,
     /// Handed out, not durable yet.
@@ -87,6 +87,16 @@ impl Peer {
     /// Records that are missing, damaged or contradict each other; a configuration that cannot
     /// work.
     pub fn new(config: &PeerConfig, engines: Engines) -> Result<Self> {
+        Self::with_tracer(config, engines, ())
+    }
+}
+
+impl<T: Tracer> Peer<T> {
+    /// [`new`](Peer::new), with somebody who is told what happens inside.
+    ///
+    /// # Errors
+    /// As [`new`](Peer::new).
+    pub fn with_tracer(config: &PeerConfig, engines: Engines, tracer: T) -> Result<Self> {
         let storage = PeerStorage::open(engines, config.region_id)?;
         let lone = matches!(storage.region().peers.as_slice(), [only] if *only == config.peer);
         let raft_config = Config {
@@ -100,7 +110,7 @@ impl Peer {
             forward_proposals: false,
             ..Config::new(config.peer.id)
         };
-        let mut node = RawNode::new(&raft_config, storage)?;
+        let mut node = RawNode::with_tracer(&raft_config, storage, tracer)?;
         if lone {
             node.campaign()?;
         }
@@ -117,8 +127,13 @@ impl Peer {
         self.node.store().region()
     }
 
+    /// Who is told what happens inside, to take from it what it collected.
+    pub fn tracer_mut(&mut self) -> &mut T {
+        self.node.tracer_mut()
+    }
+
     /// The protocol state, to look at.
-    pub fn raft(&self) -> &Raft<PeerStorage> {
+    pub fn raft(&self) -> &Raft<PeerStorage, T> {
         self.node.raft()
     }
 

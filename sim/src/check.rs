@@ -8,6 +8,7 @@ use raft_core::{EntryId, StateRole};
 use raft_kv::Peer;
 
 use crate::digest::fingerprint;
+use crate::node::Ear;
 
 /// A property that must hold in every run (paper figure 3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,7 +100,7 @@ impl Checker {
     }
 
     /// A peer starts from its disk: what it had not made durable is legally gone.
-    pub(crate) fn started(&mut self, id: u64, peer: &Peer, now_us: u64) {
+    pub(crate) fn started(&mut self, id: u64, peer: &Peer<Ear>, now_us: u64) {
         let raft = peer.raft();
         let applied = raft.log().applied();
         let watermarks = Watermarks { term: raft.term(), commit: raft.log().committed(), applied };
@@ -110,7 +111,7 @@ impl Checker {
     }
 
     /// A peer was touched by an event.
-    pub(crate) fn touched(&mut self, id: u64, peer: &Peer, now_us: u64) {
+    pub(crate) fn touched(&mut self, id: u64, peer: &Peer<Ear>, now_us: u64) {
         let raft = peer.raft();
         self.monotone(id, raft.term(), raft.log().committed(), now_us);
         if raft.role() == StateRole::Leader {
@@ -136,7 +137,7 @@ impl Checker {
         }
     }
 
-    fn leader(&mut self, id: u64, peer: &Peer, now_us: u64) {
+    fn leader(&mut self, id: u64, peer: &Peer<Ear>, now_us: u64) {
         let term = peer.raft().term();
         match self.leaders.get(&term) {
             Some(&leader) if leader == id => {}
@@ -152,7 +153,7 @@ impl Checker {
     }
 
     /// The new leader's log holds everything that was applied in an earlier term.
-    fn complete(&mut self, id: u64, peer: &Peer, now_us: u64) {
+    fn complete(&mut self, id: u64, peer: &Peer<Ear>, now_us: u64) {
         let (log, term) = (peer.raft().log(), peer.raft().term());
         let first = log.first_index().unwrap_or(u64::MAX);
         let missing = self

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use raft_core::{EntryId, StateRole, describe};
 
+use crate::inside;
 use crate::network::Flight;
 
 /// One thing that happened in the world.
@@ -31,6 +32,13 @@ pub enum What {
         peer: u64,
         /// Why.
         reason: String,
+    },
+    /// What went on inside a peer, if somebody listens ([`World::listen`](crate::World::listen)).
+    Inside {
+        /// The peer.
+        peer: u64,
+        /// What it decided, and with which facts.
+        event: Arc<raft_core::Event>,
     },
     /// A peer changed its role or its term.
     Role {
@@ -104,6 +112,44 @@ pub enum What {
     },
 }
 
+impl What {
+    /// The peer that it happened to, if it happened to one.
+    pub fn peer(&self) -> Option<u64> {
+        match self {
+            Self::Delivered(flight) | Self::Lost(flight) => Some(flight.to),
+            Self::Refused { peer, .. }
+            | Self::Inside { peer, .. }
+            | Self::Role { peer, .. }
+            | Self::Committed { peer, .. }
+            | Self::Crashed { peer, .. }
+            | Self::Started { peer }
+            | Self::Failed { peer, .. } => Some(*peer),
+            Self::Partitioned { .. }
+            | Self::Healed
+            | Self::LossSet { .. }
+            | Self::Invoked { .. }
+            | Self::Retried { .. }
+            | Self::Ended { .. } => None,
+        }
+    }
+
+    /// Whether it is a detail: something inside a peer that is a matter of course.
+    pub fn is_detail(&self) -> bool {
+        match self {
+            Self::Inside { peer, event } => inside::sentence(*peer, event).is_none(),
+            _ => false,
+        }
+    }
+
+    /// What went on inside a peer, as etcd's log has it, if it has it.
+    pub fn in_etcds_words(&self) -> Option<String> {
+        match self {
+            Self::Inside { peer, event } => inside::in_etcds_words(*peer, event),
+            _ => None,
+        }
+    }
+}
+
 impl fmt::Display for What {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -113,6 +159,13 @@ impl fmt::Display for What {
             Self::Role { peer, term, from, to } => {
                 let (from, to) = (describe::role(*from), describe::role(*to));
                 write!(f, "n{peer}@{term} {from} ⇨ {to}")
+            }
+            Self::Inside { peer, event } => {
+                let words = inside::sentence(*peer, event);
+                match words.or_else(|| inside::in_etcds_words(*peer, event)) {
+                    Some(words) => f.write_str(&words),
+                    None => write!(f, "n{peer} {event:?}"),
+                }
             }
             Self::Committed { peer, last } => write!(f, "n{peer} commit {last}"),
             Self::Crashed { peer, lost_write: false } => write!(f, "n{peer} crashed"),

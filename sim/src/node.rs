@@ -1,7 +1,7 @@
 //! One machine of the cluster: a disk that survives, and a peer that may be down.
 
-use raft_core::Rules;
 use raft_core::proto::metapb;
+use raft_core::{Event, Rules, Tracer};
 use raft_kv::{Engines, Peer, PeerConfig, Work};
 
 use crate::rng::mix;
@@ -9,6 +9,23 @@ use crate::scenario::Scenario;
 
 /// The only region of the cluster.
 pub(crate) const REGION: u64 = 1;
+
+/// Collects what happens inside a peer, if somebody listens.
+#[derive(Clone, Debug, Default)]
+pub struct Ear {
+    pub(crate) listens: bool,
+    pub(crate) heard: Vec<Event>,
+}
+
+impl Tracer for Ear {
+    fn listens(&self) -> bool {
+        self.listens
+    }
+
+    fn trace(&mut self, _: u64, event: Event) {
+        self.heard.push(event);
+    }
+}
 
 /// One machine of the cluster.
 #[derive(Clone, Debug)]
@@ -26,7 +43,7 @@ pub struct Node {
 #[expect(clippy::large_enum_variant, reason = "nearly all nodes run nearly all the time")]
 pub(crate) enum NodeState {
     Up {
-        peer: Peer,
+        peer: Peer<Ear>,
         /// Work that the disk is busy with.
         writing: Option<Work>,
     },
@@ -43,14 +60,14 @@ impl Node {
     }
 
     /// The peer, if it is up.
-    pub fn peer(&self) -> Option<&Peer> {
+    pub fn peer(&self) -> Option<&Peer<Ear>> {
         match &self.state {
             NodeState::Up { peer, .. } => Some(peer),
             NodeState::Down | NodeState::Failed(_) => None,
         }
     }
 
-    pub(crate) fn peer_mut(&mut self) -> Option<&mut Peer> {
+    pub(crate) fn peer_mut(&mut self) -> Option<&mut Peer<Ear>> {
         match &mut self.state {
             NodeState::Up { peer, .. } => Some(peer),
             NodeState::Down | NodeState::Failed(_) => None,
@@ -91,6 +108,7 @@ impl Node {
         id: u64,
         scenario: &Scenario,
         rules: Rules,
+        listens: bool,
     ) -> raft_kv::Result<()> {
         self.incarnation += 1;
         let config = PeerConfig {
@@ -102,7 +120,8 @@ impl Node {
             seed: mix(scenario.seed, self.incarnation),
             rules,
         };
-        let peer = Peer::new(&config, self.disk.clone())?;
+        let ear = Ear { listens, heard: Vec::new() };
+        let peer = Peer::with_tracer(&config, self.disk.clone(), ear)?;
         self.state = NodeState::Up { peer, writing: None };
         Ok(())
     }

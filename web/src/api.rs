@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use js_sys::{Object, Promise, Reflect};
 use raft_core::{StateRole, describe};
-use raft_sim::{Command, Op, Outcome, Reply, ScenarioError, World};
+use raft_sim::{Command, Happening, Op, Outcome, Reply, ScenarioError, World};
 use serde::Serialize;
 use serde_wasm_bindgen::Serializer;
 use wasm_bindgen::prelude::*;
@@ -58,6 +58,30 @@ struct Frames {
     p95_ms: f64,
 }
 
+#[derive(Serialize)]
+struct Told {
+    number: u64,
+    at_us: u64,
+    peer: Option<u64>,
+    text: String,
+    /// The same as etcd's log has it.
+    etcd: Option<String>,
+    detail: bool,
+}
+
+/// The last `count` happenings, latest first.
+fn told(world: &World, count: usize) -> Vec<Told> {
+    let told = |happening: &Happening| Told {
+        number: happening.number,
+        at_us: happening.at_us,
+        peer: happening.what.peer(),
+        text: happening.what.to_string(),
+        etcd: happening.what.in_etcds_words(),
+        detail: happening.what.is_detail(),
+    };
+    world.happenings().rev().take(count).map(told).collect()
+}
+
 /// Puts `raft` on the window.
 pub(crate) fn install(session: &Rc<Session>) {
     let api = Object::new();
@@ -84,6 +108,13 @@ fn install_views(api: &Object, session: &Rc<Session>) {
     let s = Rc::clone(session);
     getter(api, "scenario", move || {
         to_js(&s.look(|playground| playground.world().scenario().clone()))
+    });
+    let s = Rc::clone(session);
+    method(api, "events", move |count| {
+        let count = if count.is_undefined() { 20.0 } else { number(&count, "events(count)")? };
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked")]
+        let lines = s.look(|playground| told(playground.world(), count as usize));
+        to_js(&lines)
     });
     let s = Rc::clone(session);
     getter(api, "frames", move || {

@@ -72,7 +72,8 @@ impl Playground {
         Ok(Some(Self::of(World::resume(&record.scenario, resume)?, running)))
     }
 
-    fn of(world: World, running: bool) -> Self {
+    fn of(mut world: World, running: bool) -> Self {
+        world.listen();
         Self {
             world,
             pace: Pace::new(running),

@@ -297,10 +297,15 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
 
     /// Tells the tracer, if there is one. The event is made only then.
     pub(crate) fn trace(&mut self, event: impl FnOnce(&Self) -> Event) {
-        if T::ACTIVE {
+        if self.is_traced() {
             let event = event(self);
             self.tracer.trace(self.id, event);
         }
+    }
+
+    /// Whether anybody wants to be told.
+    pub(crate) fn is_traced(&self) -> bool {
+        T::ACTIVE && self.tracer.listens()
     }
 
     /// The message from `from` changed nothing.

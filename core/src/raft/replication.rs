@@ -252,7 +252,7 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
     }
 
     fn trace_append(&mut self, from: u64, appended: &Appended) {
-        if !T::ACTIVE {
+        if !self.is_traced() {
             return;
         }
         if let Some(crate::log::Conflict { index, existing, incoming }) = appended.conflict {
@@ -412,7 +412,7 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
         id: u64,
         event: impl FnOnce(u64, crate::Progress) -> Event,
     ) {
-        if T::ACTIVE
+        if self.is_traced()
             && let Some(progress) = self.prs.get(id).cloned()
         {
             self.trace(|_| event(id, progress));

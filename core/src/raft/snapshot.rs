@@ -45,7 +45,7 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
             }
         };
         let id = EntryId::of_snapshot(&snapshot);
-        let before = if T::ACTIVE { self.prs.get(to).cloned() } else { None };
+        let before = if self.is_traced() { self.prs.get(to).cloned() } else { None };
         if let Some(progress) = self.prs.get_mut(to) {
             progress.become_snapshot(id.index);
         }

@@ -4,7 +4,7 @@ use alloc::collections::VecDeque;
 
 /// Appends in flight to one follower, oldest first, bounded by number and by bytes. Grows with
 /// use, never ahead of it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Inflights {
     /// Last index and payload bytes of each append.
     appends: VecDeque<(u64, u64)>,

@@ -16,7 +16,7 @@ pub enum ProgressState {
 }
 
 /// What a leader knows about one peer. `matched < next` always.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Progress {
     /// Highest index known to be in the peer's log (paper: matchIndex).
     pub matched: u64,

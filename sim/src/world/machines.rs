@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use prost::Message;
-use raft_core::{EntryId, StateRole};
+use raft_core::{EntryId, Event as Inside, StateRole};
 use raft_kv::{Batches, Peer, Work};
 
 use super::{Event, World};
 use crate::event::What;
 use crate::network::Flight;
-use crate::node::NodeState;
+use crate::node::{Ear, NodeState};
 
 /// What is compared before and after an event to tell what it changed.
 struct Before {
@@ -54,7 +54,11 @@ impl World {
 
     /// Lets something act on a peer, then notes, checks and carries on what it changed. An error of
     /// the action itself is a refusal: the peer goes on.
-    pub(super) fn touch(&mut self, id: u64, action: impl FnOnce(&mut Peer) -> raft_kv::Result<()>) {
+    pub(super) fn touch(
+        &mut self,
+        id: u64,
+        action: impl FnOnce(&mut Peer<Ear>) -> raft_kv::Result<()>,
+    ) {
         let Some(peer) = self.nodes.get_mut(&id).and_then(|node| node.peer_mut()) else { return };
         let before = Before::of(peer);
         if let Err(error) = action(peer) {
@@ -64,7 +68,20 @@ impl World {
         self.pump(id);
     }
 
+    /// Notes what was heard from inside the peer.
+    fn hear(&mut self, id: u64) {
+        let Some(peer) = self.nodes.get_mut(&id).and_then(|node| node.peer_mut()) else { return };
+        let heard = std::mem::take(&mut peer.tracer_mut().heard);
+        // Roles and commit indices are told in any case.
+        let told =
+            |event: &Inside| matches!(event, Inside::Became { .. } | Inside::Committed { .. });
+        for event in heard.into_iter().filter(|event| !told(event)) {
+            self.note(What::Inside { peer: id, event: Arc::new(event) });
+        }
+    }
+
     fn observe(&mut self, id: u64, before: &Before) {
+        self.hear(id);
         let Some(peer) = self.nodes.get(&id).and_then(|node| node.peer()) else { return };
         self.checker.touched(id, peer, self.now_us);
         let raft = peer.raft();
@@ -187,7 +204,7 @@ impl World {
     pub(super) fn start_peer(&mut self, id: u64) -> raft_kv::Result<()> {
         let phase = 1 + self.rng.below(self.scenario.settings.tick_us);
         let Some(node) = self.nodes.get_mut(&id) else { return Ok(()) };
-        node.start(id, &self.scenario, self.rules)?;
+        node.start(id, &self.scenario, self.rules, self.listens)?;
         node.next_tick_us = self.now_us + phase;
         let tick = Event::Tick { peer: id, incarnation: node.incarnation };
         self.queue.push(node.next_tick_us, tick);
@@ -195,13 +212,14 @@ impl World {
             self.checker.started(id, peer, self.now_us);
         }
         self.note(What::Started { peer: id });
+        self.hear(id);
         self.pump(id);
         Ok(())
     }
 }
 
 impl Before {
-    fn of(peer: &Peer) -> Self {
+    fn of(peer: &Peer<Ear>) -> Self {
         let raft = peer.raft();
         Self { role: raft.role(), term: raft.term(), committed: raft.log().committed() }
     }

@@ -47,6 +47,8 @@ pub struct World {
     trace: Digest,
     /// Durable writes that somebody outside copies; none if nobody does.
     journal: Option<Vec<(u64, Batches)>>,
+    /// Whether happenings tell of what goes on inside the peers.
+    listens: bool,
 }
 
 /// What is left of an earlier run after a power cut.
@@ -117,6 +119,7 @@ impl World {
             events_handled: 0,
             trace: Digest::new(),
             journal: None,
+            listens: false,
         };
         for TimedCommand { at_us, command } in &scenario.commands {
             if *at_us >= resume.now_us {

@@ -72,6 +72,17 @@ impl World {
         self.network.is_connected(from, to)
     }
 
+    /// From now on happenings also tell what goes on inside the peers: every decision of the core,
+    /// with its facts. That changes no run and no digest; it costs time and memory.
+    pub fn listen(&mut self) {
+        self.listens = true;
+        for node in self.nodes.values_mut() {
+            if let Some(peer) = node.peer_mut() {
+                peer.tracer_mut().listens = true;
+            }
+        }
+    }
+
     /// From now on durable writes are collected for [`take_durable`](Self::take_durable).
     pub fn keep_journal(&mut self) {
         self.journal.get_or_insert_default();

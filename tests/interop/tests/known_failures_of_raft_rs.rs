@@ -159,7 +159,12 @@ fn a_follower_that_has_everything_stays_in_probe_while_the_cluster_is_idle() {
     }
     let (mut theirs, mut ours) = three();
     assert_eq!(scene(&mut theirs, |node| node.0.report_unreachable(2)), State::Probe);
-    assert_eq!(scene(&mut ours, |node| drop(node.0.report_unreachable(2))), State::Replicate);
+    assert_eq!(
+        scene(&mut ours, |node| {
+            node.0.report_unreachable(2);
+        }),
+        State::Replicate
+    );
 }
 
 /// Old leader 1 is cut off and does not know that others commit. A read of its application and
@@ -426,7 +431,12 @@ fn a_late_rejection_puts_next_below_match() {
     }
     let (mut theirs, mut ours) = three();
     assert_eq!(scene(&mut theirs, |node| node.0.report_unreachable(2)), (6, 6));
-    assert_eq!(scene(&mut ours, |node| drop(node.0.report_unreachable(2))), (6, 7));
+    assert_eq!(
+        scene(&mut ours, |node| {
+            node.0.report_unreachable(2);
+        }),
+        (6, 7)
+    );
 }
 
 #[test]

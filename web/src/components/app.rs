@@ -185,7 +185,7 @@ impl Component for App {
                             requests={view.requests.clone()} {peers}
                             on_action={on.action.clone()} problem={self.problem.clone()}
                         />
-                        <EventLog view={view.events.clone()} />
+                        <EventLog view={view.events.clone()} selected={self.selected} />
                     </div>
                 </main>
             </>

@@ -8,7 +8,7 @@ mod stage;
 use std::ops::Deref;
 use std::rc::Rc;
 
-pub use events::{EventLine, Events};
+pub use events::{EventLine, Events, Weight};
 pub use log::{Cell, Lane, LogView};
 pub use requests::{RequestLine, RequestState};
 pub use stage::{FlightView, Link, Loss, PeerView, Power, Shape, StageView};
