@@ -67,7 +67,7 @@ fn leadership(peer: u64, event: &Event) -> Option<String> {
                 Ballot::Vote => "votes for",
                 Ballot::PreVote => "would vote for",
             };
-            format!("{how} n{}: its log ends at {theirs}, the own at {own}", facts.candidate)
+            format!("{how} n{}: that log ends at {theirs}, its own at {own}", facts.candidate)
         }
         Event::VotesCounted { granted, refused, .. } => {
             format!("counts {granted} for and {refused} against it")

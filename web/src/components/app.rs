@@ -324,6 +324,10 @@ enum Control {
 
 fn in_control(event: &KeyboardEvent) -> Control {
     let element = event.target().and_then(|target| target.dyn_into::<HtmlElement>().ok());
+    let ticked = element.as_ref().and_then(|element| element.get_attribute("type"));
+    if matches!(ticked.as_deref(), Some("checkbox" | "radio")) {
+        return Control::Other;
+    }
     match element.map(|element| element.tag_name()).as_deref() {
         Some("INPUT" | "TEXTAREA" | "SELECT") => Control::Text,
         Some("BUTTON" | "A") => Control::Other,

@@ -140,7 +140,7 @@ mod tests {
         world.run_until(3_000_000);
         let events = Events::default().followed_by(&world);
         let vote = events.lines.iter().find(|line| line.text.contains(" votes for ")).unwrap();
-        assert!(vote.text.ends_with("its log ends at 5@5, the own at 5@5"), "{}", vote.text);
+        assert!(vote.text.ends_with("that log ends at 5@5, its own at 5@5"), "{}", vote.text);
         assert!(vote.in_etcds_words.as_ref().is_some_and(|text| text.contains("cast MsgVote")));
         assert_eq!((vote.weight, vote.peer.is_some()), (Weight::Plain, true));
     }
