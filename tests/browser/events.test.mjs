@@ -7,9 +7,9 @@ import { launch } from "./lib/browser.mjs";
 import { PATIENCE_MS, SPEED, assertSound, leader, open, until } from "./lib/cluster.mjs";
 import { serve } from "./lib/server.mjs";
 
-async function start(t) {
+async function start(t, query = `?memory=1&speed=${SPEED}`) {
   const browser = await launch(t);
-  return { browser, page: await open(browser, await serve(t), `?memory=1&speed=${SPEED}`) };
+  return { browser, page: await open(browser, await serve(t), query) };
 }
 
 const lines = (page) => page.getByRole("list", { name: "Events, latest first" }).locator("li");
@@ -47,9 +47,11 @@ test("details are shown on request, and the selected peer's lines are marked", a
 });
 
 test("window.raft.events gives the same lines", async (t) => {
-  const { browser, page } = await start(t);
-  await leader(page);
-  const events = await page.evaluate(() => window.raft.events(400));
+  const { browser, page } = await start(t, "?seed=7&paused=1");
+  const events = await page.evaluate(() => {
+    while (!window.raft.state().peers.some((peer) => peer.role === "leader")) window.raft.step();
+    return window.raft.events(400);
+  });
   const vote = events.find((event) => / votes for /.test(event.text));
   assert.equal(typeof vote.number, "number");
   assert.match(vote.etcd, /cast MsgVote/);

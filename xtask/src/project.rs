@@ -114,6 +114,33 @@ source = \"registry\"
         assert_eq!(find_locked("", "wasm-bindgen"), None);
     }
 
+    /// All files below `folder` that people write by hand.
+    fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+        let skipped = ["node_modules", "target", "dist", ".git"];
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if path.is_dir() && !skipped.contains(&name.as_str()) {
+                sources(&path, found);
+            } else if [".rs", ".css", ".js", ".mjs", ".proto"].iter().any(|end| name.ends_with(end))
+            {
+                found.push(path);
+            }
+        }
+    }
+
+    /// A file that is longer is several.
+    #[test]
+    fn no_file_has_more_than_800_lines() {
+        let mut found = Vec::new();
+        sources(&root().unwrap(), &mut found);
+        assert!(found.len() > 200, "only {} files were found", found.len());
+        for path in found {
+            let lines = fs::read_to_string(&path).unwrap().lines().count();
+            assert!(lines <= 800, "{} has {lines} lines", path.display());
+        }
+    }
+
     #[test]
     fn this_repository_locks_wasm_bindgen() {
         let version = Project::find().unwrap().locked_version("wasm-bindgen").unwrap();
