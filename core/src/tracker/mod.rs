@@ -83,9 +83,13 @@ impl ProgressTracker {
         Progress::new(next, Inflights::new(self.max_inflight_msgs, self.max_inflight_bytes))
     }
 
-    /// Where `id` is, or would be. Clusters are small, and their members in order: the first that
-    /// is not less is found sooner by looking at each than by halving.
+    /// Where `id` is, or would be. Most clusters are small, and their members in order: the first
+    /// that is not less is found sooner by looking at each than by halving.
     fn position(&self, id: u64) -> Result<usize, usize> {
+        const FEW: usize = 16;
+        if self.members.len() > FEW {
+            return self.members.binary_search_by_key(&id, |member| member.id);
+        }
         let place = self.members.iter().position(|member| member.id >= id);
         match place {
             Some(place) if self.members[place].id == id => Ok(place),
