@@ -1,7 +1,7 @@
 //! Peers in processes of their own that talk over TCP.
 //!
 //! ```text
-//! cargo run --example tcp                                    # three of them, and a short play
+//! cargo run --example tcp                                    # five of them, and a short play
 //! cargo run --example tcp -- 1 127.0.0.1:7001 127.0.0.1:7002 127.0.0.1:7003
 //! ```
 //!
@@ -177,27 +177,27 @@ impl Drop for Actor {
     }
 }
 
-/// Starts three peers, has them agree, kills the leader, and has the others go on.
+/// Starts five peers, has them agree, kills the leader, and has the others go on.
 fn play() -> Result<()> {
     let listeners =
-        (0..3).map(|_| TcpListener::bind("127.0.0.1:0")).collect::<Result<Vec<_>, _>>()?;
+        (0..5).map(|_| TcpListener::bind("127.0.0.1:0")).collect::<Result<Vec<_>, _>>()?;
     let addresses = listeners.iter().map(|l| Ok(l.local_addr()?.to_string()));
     let addresses = addresses.collect::<Result<Vec<_>>>()?;
     drop(listeners);
-    let mut actors = (1..=3).map(|id| start(id, &addresses)).collect::<Result<Vec<_>>>()?;
+    let mut actors = (1..=5).map(|id| start(id, &addresses)).collect::<Result<Vec<_>>>()?;
 
     let leader = wait_for_leader(&actors)?;
     println!("peer {} leads", leader + 1);
     writeln!(actors[leader].stdin, "x = 1")?;
     wait_for_all(&actors, "x = 1")?;
-    println!("all three have applied x = 1; peer {} is killed", leader + 1);
+    println!("all five have applied x = 1; peer {} is killed", leader + 1);
 
     drop(actors.remove(leader));
     let leader = wait_for_leader(&actors)?;
     println!("another leads");
     writeln!(actors[leader].stdin, "x = 2")?;
     wait_for_all(&actors, "x = 2")?;
-    println!("both have applied x = 2");
+    println!("the other four have applied x = 2");
     Ok(())
 }
 
