@@ -143,6 +143,13 @@ impl ReadOnlyQueue {
         valid.and_then(|q| q.lease_start).is_some_and(|start| tick < start + lease_ticks)
     }
 
+    /// The lease begins anew with the next answer of a quorum.
+    pub(crate) fn end_lease(&mut self) {
+        if let Some(q) = &mut self.0 {
+            q.lease_start = None;
+        }
+    }
+
     /// No lease is worth anything for as long as this leadership lasts.
     pub(crate) fn void_lease(&mut self) {
         self.questions().lease_void = true;

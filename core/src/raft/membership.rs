@@ -52,6 +52,9 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
             }
             return Ok(());
         }
+        // A lease rests on a quorum of the members before. Every quorum of these shares a peer with
+        // it, but none of those after the next change need do so.
+        self.reads.end_lease();
         if self.maybe_commit() {
             self.flush()?;
         } else {

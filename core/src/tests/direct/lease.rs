@@ -301,3 +301,22 @@ fn direct_first_promise_waits_until_a_crash_would_remember_it() {
     node.step(heartbeat(1)).unwrap();
     assert_eq!(kinds(&node.ready().unwrap().messages), [MsgHeartbeatResponse]);
 }
+
+/// After two changes the voters that answered before the first need not be among those who elect.
+#[test]
+fn direct_lease_ends_when_the_members_change() {
+    let mut raft = with_lease();
+    raft.step(read(1)).unwrap();
+    assert_eq!(served(&mut raft), [1]);
+    add_node(&mut raft, 4);
+    raft.step(read(1)).unwrap();
+    assert_eq!(served(&mut raft), Vec::<u64>::new());
+    tick(&mut raft, 1);
+    let beat = beats(&mut raft).pop().unwrap();
+    raft.step(echo(2, &beat)).unwrap();
+    assert_eq!(served(&mut raft), Vec::<u64>::new(), "two of four are no majority");
+    raft.step(echo(3, &beat)).unwrap();
+    assert_eq!(served(&mut raft), [1]);
+    raft.step(read(1)).unwrap();
+    assert_eq!(served(&mut raft), [1], "by the new lease");
+}
