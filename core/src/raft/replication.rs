@@ -428,8 +428,8 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
         if self.settings.eager {
             self.broadcast_heartbeat();
         } else {
-            // However long nobody asks for them, there is one for each peer.
-            self.heartbeat_due = true;
+            // However long nobody asks for them, there is one for each peer, if there is any.
+            self.heartbeat_due = self.prs.iter().any(|(id, _)| id != self.id);
         }
     }
 

@@ -112,3 +112,15 @@ fn direct_same_seed_gives_the_same_time_outs_and_another_seed_others() {
     assert_eq!(time_outs(7), time_outs(7));
     assert_ne!(time_outs(7), time_outs(8));
 }
+
+/// It has nobody to send heartbeats to.
+#[test]
+fn direct_lone_leader_that_idles_has_nothing_to_say() {
+    let mut node = node(1, &[1]);
+    node.campaign().unwrap();
+    settle(&mut node);
+    for _ in 0..3 * ELECTION_TICK {
+        node.tick().unwrap();
+        assert!(!node.has_ready());
+    }
+}
