@@ -1,19 +1,21 @@
-//! What a committed command does to the kv engine.
+//! What a command does to the kv engine.
 
 use bytes::Bytes;
 use raft_core::proto::metapb::Region;
 use raft_core::proto::raft_cmdpb::{
-    CmdType, DeleteRequest, GetRequest, KvPair, PutRequest, Request, Response, ScanRequest,
+    CmdType, CompareAndSwapRequest, DeleteRangeRequest, DeleteRequest, GetRequest, KvPair,
+    PutRequest, Request, Response, ScanRequest,
 };
 
 use crate::command;
-use crate::engine::{MemEngine, WriteBatch};
+use crate::engine::MemEngine;
 use crate::error::{Error, Result};
 use crate::keys;
 use crate::region::check_key_in_region;
+use crate::sessions::Writer;
 
 /// The column family that a request means.
-pub(crate) fn cf_of(cf: &str) -> Result<&str> {
+fn cf_of(cf: &str) -> Result<&str> {
     match cf {
         "" => Ok(keys::CFS[0]),
         cf if keys::CFS.contains(&cf) => Ok(cf),
@@ -22,86 +24,145 @@ pub(crate) fn cf_of(cf: &str) -> Result<&str> {
 }
 
 /// A request whose body is the one that its type names.
-enum Op<'a> {
+pub(crate) enum Op<'a> {
     Get(&'a GetRequest),
     Put(&'a PutRequest),
     Delete(&'a DeleteRequest),
     Scan(&'a ScanRequest),
     Snap,
+    DeleteRange(&'a DeleteRangeRequest),
+    CompareAndSwap(&'a CompareAndSwapRequest),
+    OpenSession,
 }
 
-fn op_of(request: &Request) -> Result<Op<'_>> {
-    let op = match CmdType::try_from(request.cmd_type) {
-        Ok(CmdType::Get) => request.get.as_ref().map(Op::Get),
-        Ok(CmdType::Put) => request.put.as_ref().map(Op::Put),
-        Ok(CmdType::Delete) => request.delete.as_ref().map(Op::Delete),
-        Ok(CmdType::Scan) => request.scan.as_ref().map(Op::Scan),
-        Ok(CmdType::Snap) => Some(Op::Snap),
-        Ok(CmdType::Invalid) | Err(_) => return Err(Error::Invalid("unknown command type")),
-    };
-    op.ok_or(Error::Invalid("the request's body is missing"))
+impl<'a> Op<'a> {
+    pub(crate) fn of(request: &'a Request) -> Result<Self> {
+        let op = match CmdType::try_from(request.cmd_type) {
+            Ok(CmdType::Get) => request.get.as_ref().map(Op::Get),
+            Ok(CmdType::Put) => request.put.as_ref().map(Op::Put),
+            Ok(CmdType::Delete) => request.delete.as_ref().map(Op::Delete),
+            Ok(CmdType::Scan) => request.scan.as_ref().map(Op::Scan),
+            Ok(CmdType::Snap) => Some(Op::Snap),
+            Ok(CmdType::DeleteRange) => request.delete_range.as_ref().map(Op::DeleteRange),
+            Ok(CmdType::CompareAndSwap) => {
+                request.compare_and_swap.as_ref().map(Op::CompareAndSwap)
+            }
+            Ok(CmdType::OpenSession) => Some(Op::OpenSession),
+            Ok(CmdType::Invalid) | Err(_) => return Err(Error::Invalid("unknown command type")),
+        };
+        op.ok_or(Error::Invalid("the request's body is missing"))
+    }
+
+    pub(crate) fn is_read(&self) -> bool {
+        matches!(self, Op::Get(_) | Op::Scan(_) | Op::Snap)
+    }
 }
 
-/// Refuses what cannot be executed, before it is proposed and again before it is applied. A scan is
-/// cut to the region instead.
+/// Refuses what cannot be executed, before it is proposed and again before it is applied. Ranges
+/// are cut to the region instead.
 pub(crate) fn check_request(request: &Request, region: &Region) -> Result<()> {
-    let (cf, key) = match op_of(request)? {
+    let (cf, key) = match Op::of(request)? {
         Op::Get(get) => (&get.cf, &get.key),
         Op::Put(put) => (&put.cf, &put.key),
         Op::Delete(delete) => (&delete.cf, &delete.key),
+        Op::CompareAndSwap(swap) => (&swap.cf, &swap.key),
         Op::Scan(scan) => return cf_of(&scan.cf).map(drop),
-        Op::Snap => return Ok(()),
+        Op::DeleteRange(range) => return cf_of(&range.cf).map(drop),
+        Op::Snap | Op::OpenSession => return Ok(()),
     };
     cf_of(cf)?;
     check_key_in_region(key, region)
 }
 
-/// Executes one request. Its writes go to the engine at once, so that the next request sees them,
-/// and to `batch`.
+/// Executes a request that only reads; none if it does more.
+pub(crate) fn read(op: &Op<'_>, region: &Region, kv: &MemEngine) -> Result<Option<Response>> {
+    Ok(Some(match op {
+        Op::Get(get) => {
+            let value = kv.get(&keys::data(cf_of(&get.cf)?, &get.key));
+            command::get_response(value.cloned())
+        }
+        Op::Scan(scan) => command::scan_response(scan_pairs(scan, region, kv)?),
+        Op::Snap => command::snap_response(region.clone()),
+        _ => return Ok(None),
+    }))
+}
+
+/// Executes one request. The next one sees what it writes.
 pub(crate) fn execute(
     request: &Request,
     region: &Region,
-    engine: &mut MemEngine,
-    batch: &mut WriteBatch,
+    writer: &mut Writer<'_>,
 ) -> Result<Response> {
-    check_request(request, region)?;
-    let mut write = WriteBatch::default();
-    let response = match op_of(request)? {
-        Op::Get(get) => {
-            command::get_response(engine.get(&keys::data(cf_of(&get.cf)?, &get.key)).cloned())
-        }
+    let op = Op::of(request)?;
+    if let Some(response) = read(&op, region, writer.kv)? {
+        return Ok(response);
+    }
+    Ok(match op {
         Op::Put(put) => {
-            write.put(keys::data(cf_of(&put.cf)?, &put.key), put.value.clone());
+            writer.put(keys::data(cf_of(&put.cf)?, &put.key), put.value.clone());
             command::put_response()
         }
         Op::Delete(delete) => {
-            write.delete(keys::data(cf_of(&delete.cf)?, &delete.key));
+            writer.delete(&keys::data(cf_of(&delete.cf)?, &delete.key));
             command::delete_response()
         }
-        Op::Scan(scan) => command::scan_response(scan_pairs(scan, region, engine)?),
-        Op::Snap => command::snap_response(region.clone()),
-    };
-    engine.write(&write);
-    batch.extend(write);
-    Ok(response)
+        Op::DeleteRange(range) => delete_range(range, region, writer)?,
+        Op::CompareAndSwap(swap) => compare_and_swap(swap, writer)?,
+        Op::Get(_) | Op::Scan(_) | Op::Snap | Op::OpenSession => {
+            return Err(Error::Invalid("opening a session is a command of its own"));
+        }
+    })
 }
 
-fn scan_pairs(scan: &ScanRequest, region: &Region, engine: &MemEngine) -> Result<Vec<KvPair>> {
+fn delete_range(
+    range: &DeleteRangeRequest,
+    region: &Region,
+    writer: &mut Writer<'_>,
+) -> Result<Response> {
+    let (start, end) = cut(cf_of(&range.cf)?, &range.start_key, &range.end_key, region);
+    let doomed: Vec<Bytes> = writer.kv.range(&start, &end).map(|(key, _)| key.clone()).collect();
+    for key in &doomed {
+        writer.delete(key);
+    }
+    Ok(command::delete_range_response(doomed.len() as u64))
+}
+
+fn compare_and_swap(swap: &CompareAndSwapRequest, writer: &mut Writer<'_>) -> Result<Response> {
+    let key = keys::data(cf_of(&swap.cf)?, &swap.key);
+    let previous = writer.kv.get(&key).cloned();
+    let swapped = match &previous {
+        Some(value) => !swap.expect_absent && *value == swap.expected,
+        None => swap.expect_absent,
+    };
+    if swapped && swap.delete {
+        writer.delete(&key);
+    } else if swapped {
+        writer.put(key, swap.value.clone());
+    }
+    Ok(command::compare_and_swap_response(swapped, previous))
+}
+
+/// The engine keys of the user's keys from `start` up to `end` that lie in the region.
+fn cut(cf: &str, start: &Bytes, end: &Bytes, region: &Region) -> (Bytes, Bytes) {
+    let start = start.max(&region.start_key);
+    let end = [end, &region.end_key].into_iter().filter(|end| !end.is_empty()).min();
+    (keys::data(cf, start), keys::data_end(cf, end.map_or(&[][..], |end| &end[..])))
+}
+
+fn scan_pairs(scan: &ScanRequest, region: &Region, kv: &MemEngine) -> Result<Vec<KvPair>> {
     let cf = cf_of(&scan.cf)?;
-    let start = (&scan.start_key).max(&region.start_key);
-    let end = [&scan.end_key, &region.end_key].into_iter().filter(|end| !end.is_empty()).min();
-    let end = keys::data_end(cf, end.map_or(&[][..], |end| &end[..]));
+    let (start, end) = cut(cf, &scan.start_key, &scan.end_key, region);
     let limit = if scan.limit == 0 { usize::MAX } else { scan.limit as usize };
-    let records = engine.range(&keys::data(cf, start), &end).take(limit);
     let prefix = cf.len() + 1;
     let pair =
         |(key, value): (&Bytes, &Bytes)| KvPair { key: key.slice(prefix..), value: value.clone() };
-    Ok(records.map(pair).collect())
+    Ok(kv.range(&start, &end).take(limit).map(pair).collect())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::WriteBatch;
     use crate::region::single_region;
 
     struct Fixture {
@@ -120,7 +181,9 @@ mod tests {
         }
 
         fn run(&mut self, request: &Request) -> Result<Response> {
-            execute(request, &self.region, &mut self.engine, &mut self.batch)
+            check_request(request, &self.region)?;
+            let (kv, batch) = (&mut self.engine, &mut self.batch);
+            execute(request, &self.region, &mut Writer { region: 1, kv, batch })
         }
 
         fn scan(&mut self, start: &'static str, end: &'static str, limit: u32) -> Vec<String> {
@@ -186,5 +249,47 @@ mod tests {
         let response = f.run(&odd).unwrap();
         assert!(response.get.is_some());
         assert!(f.batch.is_empty());
+    }
+
+    #[test]
+    fn a_range_is_removed_within_its_bounds_and_the_region() {
+        let mut f = Fixture::new();
+        for key in ["a", "b", "c", "d"] {
+            f.run(&command::put("", key, "x")).unwrap();
+        }
+        f.run(&command::put("lock", "b", "x")).unwrap();
+        let mut remove = |start: &'static str, end: &'static str| {
+            let response = f.run(&command::delete_range("", start, end)).unwrap();
+            response.delete_range.unwrap().deleted
+        };
+        assert_eq!(remove("b", "d"), 2);
+        assert_eq!(remove("d", "a"), 0);
+        f.region.end_key = "b".into();
+        assert_eq!(
+            f.run(&command::delete_range("", "", "")).unwrap().delete_range.unwrap().deleted,
+            1
+        );
+        f.region.end_key = Bytes::new();
+        assert_eq!(f.scan("", "", 0), ["d"]);
+        assert_eq!(f.engine.len(), 2, "other families are left alone");
+    }
+
+    #[test]
+    fn compare_and_swap_writes_only_over_what_it_expects_and_tells_what_was_there() {
+        let mut f = Fixture::new();
+        let mut swap = |expected: Option<&'static str>, new: Option<&'static str>| {
+            let request =
+                command::compare_and_swap("", "k", expected.map(Bytes::from), new.map(Bytes::from));
+            let response = f.run(&request).unwrap().compare_and_swap.unwrap();
+            let previous = (!response.previous_absent).then_some(response.previous);
+            (response.swapped, previous)
+        };
+        assert_eq!(swap(Some("1"), Some("2")), (false, None));
+        assert_eq!(swap(Some(""), Some("2")), (false, None), "an absent key holds no empty value");
+        assert_eq!(swap(None, Some("")), (true, None));
+        assert_eq!(swap(None, Some("3")), (false, Some("".into())));
+        assert_eq!(swap(Some(""), Some("3")), (true, Some("".into())));
+        assert_eq!(swap(Some("3"), None), (true, Some("3".into())));
+        assert_eq!(swap(None, None), (true, None), "removing what is absent, if it is");
     }
 }

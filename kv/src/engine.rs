@@ -1,6 +1,6 @@
 //! Ordered maps that hold a peer's records, and the batches that change them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 
 use bytes::Bytes;
@@ -51,10 +51,27 @@ impl WriteBatch {
     }
 }
 
-/// An ordered map in memory.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// An ordered map in memory, which can be read as it was at some moment while it changes.
+#[derive(Clone, Debug, Default)]
 pub struct MemEngine {
     records: BTreeMap<Bytes, Bytes>,
+    views: Vec<View>,
+    opened: u64,
+}
+
+/// Names a view of a [`MemEngine`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ViewId(u64);
+
+/// Some ranges of an engine as they were when the view was opened. Opening one copies nothing: what
+/// is overwritten before it was read is kept.
+#[derive(Clone, Debug)]
+struct View {
+    id: ViewId,
+    /// What is still to be read, in order.
+    ranges: VecDeque<(Bytes, Bytes)>,
+    /// What the keys that changed since held then; none if they were absent.
+    kept: BTreeMap<Bytes, Option<Bytes>>,
 }
 
 impl MemEngine {
@@ -80,9 +97,7 @@ impl MemEngine {
         start: &[u8],
         end: &[u8],
     ) -> impl Iterator<Item = (&'a Bytes, &'a Bytes)> + use<'a> {
-        // An inverted range is empty, where the map itself would panic.
-        let bounds = (Bound::Included(start), Bound::Excluded(end.max(start)));
-        self.records.range::<[u8], _>(bounds)
+        self.records.range::<[u8], _>(bounds(start, end))
     }
 
     /// All records in key order.
@@ -90,20 +105,133 @@ impl MemEngine {
         self.records.iter()
     }
 
+    /// Number of records.
+    pub fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Whether there are no records.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// Writes `value` at `key`.
+    pub fn put(&mut self, key: Bytes, value: Bytes) {
+        self.keep(&key);
+        self.records.insert(key, value);
+    }
+
+    /// Removes `key`.
+    pub fn delete(&mut self, key: &[u8]) {
+        self.keep(key);
+        self.records.remove(key);
+    }
+
     /// Applies a batch.
     pub fn write(&mut self, batch: &WriteBatch) {
         for (key, value) in &batch.writes {
             match value {
-                Some(value) => self.records.insert(key.clone(), value.clone()),
-                None => self.records.remove(key),
-            };
+                Some(value) => self.put(key.clone(), value.clone()),
+                None => self.delete(key),
+            }
+        }
+    }
+
+    /// Opens a view of these ranges, which must be in order and apart. Close it, or it keeps what
+    /// changes for ever.
+    pub fn open_view(&mut self, ranges: impl IntoIterator<Item = (Bytes, Bytes)>) -> ViewId {
+        self.opened += 1;
+        let id = ViewId(self.opened);
+        let ranges = ranges.into_iter().collect();
+        self.views.push(View { id, ranges, kept: BTreeMap::new() });
+        id
+    }
+
+    /// The next records of a view in key order, until they have `bytes_min` bytes of keys and
+    /// values or there are no more. Empty at its end, and if there is no such view.
+    pub fn read_view(&mut self, id: ViewId, bytes_min: usize) -> Vec<(Bytes, Bytes)> {
+        let view = self.views.iter_mut().find(|view| view.id == id);
+        view.map(|view| view.read(&self.records, bytes_min)).unwrap_or_default()
+    }
+
+    /// Whether a view has been read to its end.
+    pub fn is_view_at_end(&self, id: ViewId) -> bool {
+        self.views.iter().find(|view| view.id == id).is_none_or(|view| view.ranges.is_empty())
+    }
+
+    /// Forgets a view.
+    pub fn close_view(&mut self, id: ViewId) {
+        self.views.retain(|view| view.id != id);
+    }
+
+    /// A key is about to change: views that have not read it yet keep what it holds.
+    fn keep(&mut self, key: &[u8]) {
+        for view in &mut self.views {
+            let unread = view.ranges.iter().any(|(start, end)| key >= start && key < end);
+            if unread && !view.kept.contains_key(key) {
+                let value = self.records.get(key).cloned();
+                view.kept.insert(Bytes::copy_from_slice(key), value);
+            }
         }
     }
 }
 
+impl View {
+    fn read(&mut self, records: &BTreeMap<Bytes, Bytes>, bytes_min: usize) -> Vec<(Bytes, Bytes)> {
+        let (mut read, mut bytes) = (Vec::new(), 0);
+        while let Some((start, end)) = self.ranges.front_mut() {
+            if bytes >= bytes_min {
+                break;
+            }
+            let mut now = records.range::<[u8], _>(bounds(start, end)).peekable();
+            let mut then = self.kept.range::<[u8], _>(bounds(start, end)).peekable();
+            let key = match (now.peek(), then.peek()) {
+                (Some((now, _)), Some((then, _))) => (*now).min(*then).clone(),
+                (Some((key, _)), None) | (None, Some((key, _))) => (*key).clone(),
+                (None, None) => {
+                    self.ranges.pop_front();
+                    continue;
+                }
+            };
+            // The first key after this one.
+            *start = [&key[..], &[0]].concat().into();
+            let value = match self.kept.remove(&key) {
+                Some(kept) => kept,
+                None => records.get(&key).cloned(),
+            };
+            if let Some(value) = value {
+                bytes += key.len() + value.len();
+                read.push((key, value));
+            }
+        }
+        // What was found to be empty is read, too.
+        while self.ranges.front().is_some_and(|(start, end)| {
+            records.range::<[u8], _>(bounds(start, end)).next().is_none()
+                && self.kept.range::<[u8], _>(bounds(start, end)).next().is_none()
+        }) {
+            self.ranges.pop_front();
+        }
+        read
+    }
+}
+
+/// A half-open range. An inverted one is empty, where the map itself would panic.
+fn bounds<'a>(start: &'a [u8], end: &'a [u8]) -> (Bound<&'a [u8]>, Bound<&'a [u8]>) {
+    (Bound::Included(start), Bound::Excluded(end.max(start)))
+}
+
+/// Engines are equal if their records are: who reads them does not matter.
+impl PartialEq for MemEngine {
+    fn eq(&self, other: &Self) -> bool {
+        self.records == other.records
+    }
+}
+
+impl Eq for MemEngine {}
+
 impl FromIterator<(Bytes, Bytes)> for MemEngine {
     fn from_iter<I: IntoIterator<Item = (Bytes, Bytes)>>(records: I) -> Self {
-        Self { records: records.into_iter().collect() }
+        Self { records: records.into_iter().collect(), ..Self::default() }
     }
 }
 
@@ -175,5 +303,40 @@ mod tests {
         };
         assert_eq!(keys("a", "c"), ["a", "b"]);
         assert_eq!(keys("c", "a"), [""; 0]);
+    }
+
+    /// A view read in small steps, while everything changes, gives what there was at its opening.
+    #[test]
+    fn a_view_shows_the_past_while_the_engine_changes() {
+        for bytes_min in [1, 3, 100] {
+            let key = |n: u32| Bytes::from(format!("k{n:02}"));
+            let mut engine: MemEngine = (0..30).map(|n| (key(3 * n), key(n))).collect();
+            let past: Vec<_> = engine.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
+            let wanted: Vec<_> =
+                past.iter().filter(|(k, _)| *k < key(20) || *k >= key(40)).cloned().collect();
+            let view = engine.open_view([(key(0), key(20)), (key(40), key(99))]);
+            let mut read = Vec::new();
+            for step in 0..200 {
+                read.extend(engine.read_view(view, bytes_min));
+                engine.put(key((step * 7) % 90), bytes("new"));
+                engine.delete(&key((step * 11) % 90));
+                engine.put(key((step * 13) % 90), bytes("newer"));
+            }
+            assert_eq!(read, wanted, "{bytes_min}");
+            assert!(engine.is_view_at_end(view));
+            assert_eq!(engine.views[0].kept, BTreeMap::new(), "what was read is not kept");
+            engine.close_view(view);
+            assert!(engine.views.is_empty());
+            assert_eq!(engine.read_view(view, 1), []);
+        }
+    }
+
+    #[test]
+    fn a_view_of_nothing_is_at_its_end_once_it_is_read() {
+        let mut engine = MemEngine::default();
+        let view = engine.open_view([(bytes("a"), bytes("b"))]);
+        engine.put(bytes("a1"), bytes("later"));
+        assert_eq!(engine.read_view(view, 1), []);
+        assert!(engine.is_view_at_end(view));
     }
 }

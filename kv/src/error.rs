@@ -53,12 +53,37 @@ pub enum Error {
         /// The peer that got it.
         actual: u64,
     },
+    /// The peer was removed from its region, or never was part of it.
+    #[error("region {0} is not on this store")]
+    RegionNotFound(u64),
+    /// The session is unknown: never opened, or forgotten after too long a silence.
+    #[error("session {0} is unknown or has expired")]
+    SessionExpired(u64),
+    /// A later command of the session was executed already.
+    #[error("command {last} of session {client} was executed already, this one is older")]
+    StaleSequence {
+        /// The session.
+        client: u64,
+        /// The last command that was executed.
+        last: u64,
+    },
+    /// The command is larger than a log entry may be.
+    #[error("the command has {bytes} bytes, {max} are allowed")]
+    TooLarge {
+        /// Its size.
+        bytes: usize,
+        /// The largest size allowed.
+        max: usize,
+    },
     /// The request is incomplete or contradicts itself.
     #[error("invalid request: {0}")]
     Invalid(&'static str),
     /// The column family does not exist.
     #[error("no column family {0:?}")]
     UnknownCf(String),
+    /// A piece of a snapshot that is damaged, out of order, or not for this peer.
+    #[error("snapshot refused: {0}")]
+    Snapshot(&'static str),
     /// The command cannot be proposed now.
     #[error(transparent)]
     Raft(#[from] raft_core::Error),
@@ -76,9 +101,6 @@ pub enum Error {
     /// Two records contradict each other. The peer must not go on.
     #[error("records contradict each other: {0}")]
     Inconsistent(String),
-    /// What this version of the store does not do.
-    #[error("not supported: {0}")]
-    Unsupported(&'static str),
 }
 
 impl Error {
@@ -115,6 +137,16 @@ impl Error {
                     actual_store_id: *actual,
                 });
             }
+            Self::RegionNotFound(region_id) => {
+                error.region_not_found = Some(pb::RegionNotFound { region_id: *region_id });
+            }
+            Self::SessionExpired(client_id) => {
+                error.session_expired = Some(pb::SessionExpired { client_id: *client_id });
+            }
+            Self::StaleSequence { client, last } => {
+                let (client_id, last) = (*client, *last);
+                error.stale_sequence = Some(pb::StaleSequence { client_id, last });
+            }
             _ => {}
         }
         error
@@ -140,7 +172,7 @@ mod tests {
 
     #[test]
     fn each_typed_error_fills_its_own_field() {
-        let leader = Some(Peer { id: 2, store_id: 2 });
+        let leader = Some(Peer { id: 2, store_id: 2, role: 0 });
         let pb = Error::NotLeader { region_id: 1, leader }.to_pb();
         assert_eq!(pb.not_leader, Some(pb::NotLeader { region_id: 1, leader }));
 
@@ -153,6 +185,12 @@ mod tests {
         assert!(Error::StaleCommand.to_pb().stale_command.is_some());
         let pb = Error::EpochNotMatch(vec![region.clone()]).to_pb();
         assert_eq!(pb.epoch_not_match.unwrap().current_regions, [region]);
+        let pb = Error::RegionNotFound(7).to_pb();
+        assert_eq!(pb.region_not_found.unwrap().region_id, 7);
+        let pb = Error::SessionExpired(7).to_pb();
+        assert_eq!(pb.session_expired.unwrap().client_id, 7);
+        let pb = Error::StaleSequence { client: 7, last: 3 }.to_pb();
+        assert_eq!(pb.stale_sequence.unwrap(), pb::StaleSequence { client_id: 7, last: 3 });
         let pb = Error::StoreNotMatch { request: 1, actual: 2 }.to_pb();
         assert_eq!(pb.store_not_match.unwrap().actual_store_id, 2);
     }

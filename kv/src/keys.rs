@@ -5,10 +5,13 @@
 //! | [`raft_log`] | `01 02 region 01 index` | raft |
 //! | [`raft_state`] | `01 02 region 02` | raft |
 //! | [`apply_state`] | `01 02 region 03` | kv |
+//! | [`session`] | `01 02 region 04 client` | kv |
 //! | [`region_state`] | `01 03 region 01` | kv |
 //! | [`PREPARE_BOOTSTRAP`] | `01 01` | kv |
 //! | [`STORE_IDENT`] | `01 02` | kv |
 //! | [`data`] | `<cf>_` and the user's key | kv |
+//!
+//! TinyKV has no sessions; theirs stand beside the other states of the region.
 
 use bytes::Bytes;
 
@@ -18,6 +21,7 @@ const REGION_META: u8 = 0x03;
 const RAFT_LOG: u8 = 0x01;
 const RAFT_STATE: u8 = 0x02;
 const APPLY_STATE: u8 = 0x03;
+const SESSION: u8 = 0x04;
 const REGION_STATE: u8 = 0x01;
 
 /// Set while a store is being bootstrapped.
@@ -55,6 +59,29 @@ pub fn apply_state(region: u64) -> Bytes {
     region_key(REGION_RAFT, region, APPLY_STATE).into()
 }
 
+/// Key of what a client's session did last; the value is a `SessionState`.
+pub fn session(region: u64, client: u64) -> Bytes {
+    let mut key = region_key(REGION_RAFT, region, SESSION);
+    key.extend(client.to_be_bytes());
+    key.into()
+}
+
+/// The client in a session's key; none if it is another key.
+pub fn session_client(key: &[u8]) -> Option<u64> {
+    suffix(key, SESSION)
+}
+
+/// Where the keys of a region's sessions begin and end.
+pub fn sessions(region: u64) -> (Bytes, Bytes) {
+    let bound = |suffix| region_key(REGION_RAFT, region, suffix).into();
+    (bound(SESSION), bound(SESSION + 1))
+}
+
+/// Where the user's keys in `cf` begin and end.
+pub fn family(cf: &str) -> (Bytes, Bytes) {
+    (data(cf, b""), data_end(cf, b""))
+}
+
 /// Key of the region's shape; the value is a `RegionLocalState`.
 pub fn region_state(region: u64) -> Bytes {
     region_key(REGION_META, region, REGION_STATE).into()
@@ -62,9 +89,14 @@ pub fn region_state(region: u64) -> Bytes {
 
 /// The log index in a log entry's key; none if it is another key.
 pub fn raft_log_index(key: &[u8]) -> Option<u64> {
-    let is_log = key.len() == RAFT_LOG_LEN && key.starts_with(&[LOCAL, REGION_RAFT]);
-    let index = key.get(RAFT_LOG_LEN - 8..).filter(|_| is_log && key[10] == RAFT_LOG)?;
-    Some(u64::from_be_bytes(index.try_into().ok()?))
+    suffix(key, RAFT_LOG)
+}
+
+/// The number at the end of a key of this kind.
+fn suffix(key: &[u8], kind: u8) -> Option<u64> {
+    let fits = key.len() == RAFT_LOG_LEN && key.starts_with(&[LOCAL, REGION_RAFT]);
+    let number = key.get(RAFT_LOG_LEN - 8..).filter(|_| fits && key[10] == kind)?;
+    Some(u64::from_be_bytes(number.try_into().ok()?))
 }
 
 /// Key of the user's `key` in column family `cf`.

@@ -10,15 +10,22 @@
 //!     3. Peer::persisted(Work::number)
 //! ```
 //!
+//! What needs no disk is in [`Peer::take_outbox`] after each of these calls.
+//!
 //! | file | room |
 //! | --- | --- |
 //! | `keys.rs` | TinyKV's key table, byte for byte |
-//! | `engine.rs` | ordered maps and write batches |
-//! | `region.rs` | key ranges and epochs |
-//! | `peer_storage.rs` | the log and the states on the engines; restart |
+//! | `engine.rs` | ordered maps, write batches, views of the past |
+//! | `region.rs` | key ranges, epochs, roles |
+//! | `storage/` | the log and the states; restart, bootstrap, installing a snapshot |
+//! | `rules.rs` | the decisions that keep the store's promises |
+//! | `sessions.rs` | a command that is sent again takes effect once |
 //! | `proposals.rs` | who waits for which log entry |
-//! | `apply.rs` | what a committed command does |
-//! | `peer.rs` | one replica |
+//! | `reads.rs` | who waits for which read index |
+//! | `apply.rs` | what a command does |
+//! | `snapshot/` | snapshots in pieces |
+//! | `peer/` | one replica |
+//! | `store.rs` | one store: a replica comes and goes with membership changes |
 //! | `command.rs` | building requests and answers |
 //! | `error.rs` | why a request is refused |
 
@@ -28,12 +35,24 @@ mod engine;
 mod error;
 pub mod keys;
 mod peer;
-mod peer_storage;
 mod proposals;
+mod reads;
 mod region;
+pub mod rules;
+mod sessions;
+mod snapshot;
+mod storage;
+mod store;
 
-pub use engine::{Batches, Engines, MemEngine, WriteBatch};
+pub use engine::{Batches, Engines, MemEngine, ViewId, WriteBatch};
 pub use error::{Error, Result};
-pub use peer::{Answer, Peer, PeerConfig, Token, Work};
-pub use peer_storage::{INIT_LOG_INDEX, INIT_LOG_TERM, PeerStorage, bootstrap};
-pub use region::{check_epoch, check_key_in_region, single_region};
+pub use peer::{Accepted, Answer, LogGc, Outbox, Peer, PeerConfig, ReadPolicy, Token, Work};
+pub use region::{check_epoch, check_key_in_region, is_epoch_stale, single_region};
+pub use rules::StoreRules;
+pub use sessions::{SESSION_BYTES_MAX, SESSIONS_MAX};
+pub use snapshot::CHUNK_BYTES;
+pub use storage::{
+    INIT_LOG_INDEX, INIT_LOG_TERM, PeerStorage, bootstrap, bootstrap_store,
+    clear_prepare_bootstrap, clear_prepare_bootstrap_state, prepare_bootstrap, store_ident,
+};
+pub use store::{Store, StoreConfig};

@@ -47,6 +47,20 @@ impl Proposals {
         }
         settled
     }
+
+    /// A snapshot up to `id` was installed: whether what was proposed at its indices is part of it
+    /// nobody can tell.
+    pub(crate) fn overtaken(&mut self, id: EntryId) -> Vec<Token> {
+        let gone = self
+            .waiting
+            .partition_point(|(waiting, _)| waiting.index <= id.index || waiting.term < id.term);
+        self.waiting.drain(..gone).map(|(_, token)| token).collect()
+    }
+
+    /// Takes all.
+    pub(crate) fn take_all(&mut self) -> Vec<Token> {
+        self.waiting.drain(..).map(|(_, token)| token).collect()
+    }
 }
 
 #[cfg(test)]

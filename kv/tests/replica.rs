@@ -2,110 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
 
-use std::collections::{BTreeMap, VecDeque};
+mod support;
 
+use raft_core::StateRole;
 use raft_core::proto::metapb;
-use raft_core::proto::raft_cmdpb::{RaftCmdResponse, Request};
 use raft_core::proto::raft_serverpb::RaftMessage;
-use raft_core::{Rules, StateRole};
-use raft_kv::{Answer, Engines, Error, Peer, PeerConfig, Token, bootstrap, command, single_region};
-
-fn id(store: u64) -> metapb::Peer {
-    metapb::Peer { id: store, store_id: store }
-}
-
-/// Replicas with their disks, and a network that loses what goes to or comes from the cut-off ones.
-struct Group {
-    peers: BTreeMap<u64, Peer>,
-    disks: BTreeMap<u64, Engines>,
-    cut_off: Vec<u64>,
-    answers: Vec<Answer>,
-}
-
-impl Group {
-    fn new(count: u64) -> Self {
-        let region = single_region(1, 1..=count);
-        let mut disk = Engines::default();
-        disk.write(&bootstrap(&disk, &region).unwrap());
-        let disks: BTreeMap<u64, Engines> = (1..=count).map(|id| (id, disk.clone())).collect();
-        let peers = disks.iter().map(|(&id, disk)| (id, open(id, disk).unwrap())).collect();
-        Self { peers, disks, cut_off: Vec::new(), answers: Vec::new() }
-    }
-
-    fn peer(&mut self, id: u64) -> &mut Peer {
-        self.peers.get_mut(&id).unwrap()
-    }
-
-    /// Persists, sends, answers and delivers until nothing moves.
-    fn settle(&mut self) {
-        let mut queue = VecDeque::new();
-        loop {
-            for id in self.peers.keys().copied().collect::<Vec<_>>() {
-                while let Some(messages) = self.work(id) {
-                    queue.extend(messages);
-                }
-            }
-            let Some(message): Option<RaftMessage> = queue.pop_front() else {
-                break;
-            };
-            let (from, to) = (message.from_peer.unwrap().id, message.to_peer.unwrap().id);
-            if !self.cut_off.contains(&from) && !self.cut_off.contains(&to) {
-                self.peer(to).step(message).unwrap();
-            }
-        }
-    }
-
-    fn work(&mut self, id: u64) -> Option<Vec<RaftMessage>> {
-        let work = self.peer(id).handle_ready().unwrap()?;
-        self.disks.get_mut(&id).unwrap().write(&work.batches);
-        assert_eq!(self.disks[&id], *self.peers[&id].engines(), "batches tell the whole story");
-        self.answers.extend(work.answers);
-        self.peer(id).persisted(work.number).unwrap();
-        Some(work.messages)
-    }
-
-    fn campaign(&mut self, id: u64) {
-        self.peer(id).campaign().unwrap();
-        self.settle();
-        assert_eq!(self.peers[&id].raft().role(), StateRole::Leader);
-    }
-
-    fn propose(&mut self, to: u64, token: u64, requests: Vec<Request>) -> Result<(), Error> {
-        let peer = self.peer(to);
-        let request = command::command(&peer.region().clone(), peer.me(), requests);
-        peer.propose(&request, Token(token)).map(drop)
-    }
-
-    fn answer(&self, token: u64) -> Option<&RaftCmdResponse> {
-        let mut found = self.answers.iter().filter(|answer| answer.token == Token(token));
-        let answer = found.next();
-        assert!(found.next().is_none(), "request {token} was answered twice");
-        answer.map(|answer| &answer.response)
-    }
-
-    fn get(&mut self, from: u64, token: u64, key: &'static str) -> Option<String> {
-        self.propose(from, token, vec![command::get("", key)]).unwrap();
-        self.settle();
-        let got = self.answer(token).unwrap().responses[0].get.clone().unwrap();
-        (!got.not_found).then(|| String::from_utf8(got.value.to_vec()).unwrap())
-    }
-}
-
-fn open(store: u64, disk: &Engines) -> Result<Peer, Error> {
-    let config = PeerConfig {
-        peer: id(store),
-        region_id: 1,
-        election_tick: 10,
-        heartbeat_tick: 2,
-        seed: 7,
-        rules: Rules::default(),
-    };
-    Peer::new(&config, disk.clone())
-}
-
-fn put(value: &'static str) -> Vec<Request> {
-    vec![command::put("", "k", value)]
-}
+use raft_kv::{Error, Token, command};
+use support::*;
 
 #[test]
 fn a_write_is_answered_after_a_majority_has_it_and_all_replicas_apply_it() {
@@ -117,8 +20,8 @@ fn a_write_is_answered_after_a_majority_has_it_and_all_replicas_apply_it() {
     let answer = group.answer(1).unwrap();
     assert_eq!(answer.header.as_ref().unwrap().error, None);
     assert!(answer.responses[0].put.is_some());
-    for peer in group.peers.values() {
-        assert_eq!(peer.engines().kv.get(b"default_k").unwrap(), "v");
+    for id in 1..=3 {
+        assert_eq!(group.peer(id).kv().get(b"default_k").unwrap(), "v");
     }
 }
 
@@ -126,7 +29,7 @@ fn a_write_is_answered_after_a_majority_has_it_and_all_replicas_apply_it() {
 fn the_first_term_is_6_and_the_first_entry_is_index_6() {
     let mut group = Group::new(3);
     group.campaign(2);
-    let raft = group.peers[&2].raft();
+    let raft = group.peer(2).raft();
     assert_eq!((raft.term(), raft.log().last_index()), (6, 6));
 }
 
@@ -145,14 +48,14 @@ fn a_follower_refuses_and_names_the_leader() {
 fn checks_run_in_tinykvs_order() {
     let mut group = Group::new(3);
     group.campaign(1);
-    let region = group.peers[&1].region().clone();
+    let region = group.peer(1).region().clone();
     let mut request = command::command(&region, id(2), put("v"));
     let refuse = |group: &mut Group, request: &_| {
-        let error = group.peer(1).propose(request, Token(1)).unwrap_err();
+        let error = group.peer_mut(1).propose(request, Token(1)).unwrap_err();
         format!("{error:?}")
     };
     assert!(refuse(&mut group, &request).starts_with("StoreNotMatch"));
-    request.header.as_mut().unwrap().peer = Some(metapb::Peer { id: 9, store_id: 1 });
+    request.header.as_mut().unwrap().peer = Some(metapb::Peer { id: 9, store_id: 1, role: 0 });
     assert!(refuse(&mut group, &request).starts_with("PeerNotMatch"));
     request.header.as_mut().unwrap().peer = Some(id(1));
     request.header.as_mut().unwrap().term = 4;
@@ -181,15 +84,15 @@ fn a_minority_leader_never_answers_and_its_proposal_turns_out_stale() {
 
     group.cut_off.clear();
     for _ in 0..2 {
-        group.peer(2).tick().unwrap();
+        group.store(2).tick().unwrap();
     }
     group.settle();
     for token in [1, 2] {
         let header = group.answer(token).unwrap().header.clone().unwrap();
         assert!(header.error.unwrap().stale_command.is_some());
     }
-    assert_eq!(group.get(2, 4, "k").as_deref(), Some("kept"));
-    assert_eq!(group.peers[&1].engines().kv, group.peers[&2].engines().kv);
+    assert_eq!(group.get(2, "k").as_deref(), Some("kept"));
+    assert_eq!(group.peer(1).kv(), group.peer(2).kv());
 }
 
 #[test]
@@ -213,7 +116,7 @@ fn reads_and_writes_of_one_command_run_in_order_and_all_or_none() {
 
     let half_wrong = vec![command::put("", "b", "1"), command::put("nope", "b", "1")];
     assert!(matches!(group.propose(1, 2, half_wrong), Err(Error::UnknownCf(_))));
-    assert_eq!(group.get(1, 3, "b"), None);
+    assert_eq!(group.get(1, "b"), None);
 }
 
 #[test]
@@ -222,14 +125,16 @@ fn a_restart_from_disk_keeps_term_vote_log_and_data() {
     group.campaign(1);
     group.propose(1, 1, put("v")).unwrap();
     group.settle();
-    let before = group.peers[&1].raft().hard_state();
-    group.peers = group.disks.iter().map(|(&id, disk)| (id, open(id, disk).unwrap())).collect();
-    let peer = &group.peers[&1];
+    let before = group.peer(1).raft().hard_state();
+    for id in 1..=3 {
+        group.start(id).unwrap();
+    }
+    let peer = group.peer(1);
     assert_eq!(peer.raft().hard_state(), before);
     assert_eq!(peer.raft().role(), StateRole::Follower);
     assert_eq!(peer.raft().log().applied(), before.commit, "nothing is applied twice");
     group.campaign(3);
-    assert_eq!(group.get(3, 2, "k").as_deref(), Some("v"));
+    assert_eq!(group.get(3, "k").as_deref(), Some("v"));
 }
 
 #[test]
@@ -237,15 +142,15 @@ fn while_work_is_not_durable_no_more_is_handed_out_but_messages_are_taken() {
     let mut group = Group::new(3);
     group.campaign(1);
     group.propose(1, 1, put("v")).unwrap();
-    let work = group.peer(1).handle_ready().unwrap().unwrap();
+    let work = group.store(1).handle_ready().unwrap().unwrap();
     assert!(work.must_sync && work.answers.is_empty());
     group.propose(1, 2, put("w")).unwrap();
-    group.peer(1).tick().unwrap();
-    assert!(group.peer(1).handle_ready().unwrap().is_none());
-    group.peer(1).persisted(work.number + 7).unwrap();
-    assert!(group.peer(1).handle_ready().unwrap().is_none(), "another work's number");
-    group.peer(1).persisted(work.number).unwrap();
-    assert!(group.peer(1).handle_ready().unwrap().is_some());
+    group.store(1).tick().unwrap();
+    assert!(group.store(1).handle_ready().unwrap().is_none());
+    group.store(1).persisted(work.number + 7).unwrap();
+    assert!(group.store(1).handle_ready().unwrap().is_none(), "another work's number");
+    group.store(1).persisted(work.number).unwrap();
+    assert!(group.store(1).handle_ready().unwrap().is_some());
 }
 
 #[test]
@@ -253,10 +158,10 @@ fn a_lone_replica_leads_at_once_and_answers_only_after_its_disk_has_it() {
     let mut group = Group::new(1);
     group.settle();
     group.propose(1, 1, put("v")).unwrap();
-    let work = group.peer(1).handle_ready().unwrap().unwrap();
+    let work = group.store(1).handle_ready().unwrap().unwrap();
     assert_eq!((work.appended.len(), work.answers.len()), (1, 0));
-    group.peer(1).persisted(work.number).unwrap();
-    let work = group.peer(1).handle_ready().unwrap().unwrap();
+    group.store(1).persisted(work.number).unwrap();
+    let work = group.store(1).handle_ready().unwrap().unwrap();
     assert_eq!((work.appended.len(), work.answers.len()), (0, 1));
 }
 
@@ -264,11 +169,11 @@ fn a_lone_replica_leads_at_once_and_answers_only_after_its_disk_has_it() {
 fn messages_for_somebody_else_change_nothing() {
     let mut group = Group::new(3);
     let mut message = RaftMessage { region_id: 2, ..RaftMessage::default() };
-    assert!(group.peer(1).step(message.clone()).is_err());
+    assert!(group.store(1).step(message.clone()).is_err());
     message.region_id = 1;
     message.to_peer = Some(id(2));
-    assert!(group.peer(1).step(message.clone()).is_err());
+    assert!(group.store(1).step(message.clone()).is_err());
     message.to_peer = Some(id(1));
-    assert!(group.peer(1).step(message).is_err(), "no message inside");
-    assert!(group.peer(1).handle_ready().unwrap().is_none());
+    assert!(group.store(1).step(message).is_err(), "no message inside");
+    assert!(group.store(1).handle_ready().unwrap().is_none());
 }

@@ -1,0 +1,106 @@
+//! A peer that was removed.
+//!
+//! A peer that applies its own removal does not vanish at once: it may be the only one that knows
+//! the change to be committed, and answers votes with that knowledge. It asks the others, and one
+//! that has applied the change, too, tells it to go. The same word goes to a peer that missed its
+//! removal and still campaigns (TinyKV `handleStaleMsg`, `handleGCPeerMsg`).
+
+use raft_core::Tracer;
+use raft_core::proto::metapb::{Peer as Member, RegionEpoch};
+use raft_core::proto::raft_serverpb::RaftMessage;
+
+use super::{Answer, Peer, Work};
+use crate::engine::Batches;
+use crate::error::Error;
+use crate::region::is_epoch_stale;
+use crate::storage::PeerStorage;
+
+/// Whether the peer belongs to its region.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It does, or waits for the snapshot that will tell.
+    Stays,
+    /// It applied its own removal and waits for somebody's word that this is known.
+    Removed,
+    /// It was told to go.
+    Doomed,
+    /// It is gone.
+    Destroyed,
+}
+
+impl Fate {
+    pub(super) fn of(storage: &PeerStorage, me: u64) -> Self {
+        let member = storage.member(me).is_some();
+        if member || !storage.is_initialized() { Self::Stays } else { Self::Removed }
+    }
+}
+
+impl<T: Tracer> Peer<T> {
+    /// Whether the peer applied its own removal.
+    pub fn is_removed(&self) -> bool {
+        self.fate != Fate::Stays
+    }
+
+    /// Whether the peer is gone: it does nothing any more.
+    pub fn is_destroyed(&self) -> bool {
+        self.fate == Fate::Destroyed
+    }
+
+    pub(super) fn is_doomed(&self) -> bool {
+        self.fate == Fate::Doomed
+    }
+
+    pub(super) fn now_member(&mut self) {
+        self.fate = Fate::of(self.storage(), self.me.id);
+        if let Some(me) = self.storage().member(self.me.id) {
+            self.me = me;
+        }
+    }
+
+    /// A member says that this peer was removed. Believed if its word is newer than what this peer
+    /// knows.
+    pub(super) fn told_to_go(&mut self, epoch: Option<&RegionEpoch>) {
+        let own = self.region().region_epoch.unwrap_or_default();
+        let newer = epoch.is_some_and(|epoch| is_epoch_stale(&own, epoch));
+        let alive = matches!(self.fate, Fate::Stays | Fate::Removed);
+        if alive && (newer || self.fate == Fate::Removed) {
+            self.fate = Fate::Doomed;
+        }
+    }
+
+    /// Tells a peer that is no member any more to go. Its own epoch must not be newer: then it may
+    /// be one that this peer has not heard of yet.
+    pub(super) fn tell_to_go(&mut self, from: &Member, epoch: Option<&RegionEpoch>) -> bool {
+        let own = self.region().region_epoch.unwrap_or_default();
+        let theirs = epoch.copied().unwrap_or_default();
+        let settled = self.fate == Fate::Stays && self.storage().is_initialized();
+        if !settled || self.member(from.id).is_some() || is_epoch_stale(&own, &theirs) {
+            return false;
+        }
+        let word = RaftMessage { is_tombstone: true, ..self.envelope(*from) };
+        self.outbox.messages.push(word);
+        true
+    }
+
+    /// A removed peer asks the members whether it may go.
+    pub(super) fn tick_leaving(&mut self) {
+        let timeout = u64::from(self.config.election_tick);
+        if self.fate != Fate::Removed || !self.ticks.is_multiple_of(timeout) {
+            return;
+        }
+        let members = self.region().peers.clone();
+        let questions: Vec<_> = members.into_iter().map(|to| self.envelope(to)).collect();
+        self.outbox.messages.extend(questions);
+    }
+
+    pub(super) fn destroy(&mut self) -> Work {
+        let mut batches = Batches::default();
+        self.node.store_mut().destroy(&mut batches);
+        self.fate = Fate::Destroyed;
+        self.abandon_transfers();
+        let response = Error::RegionNotFound(self.region().id).to_response(self.raft().term());
+        let waiting = self.proposals.take_all().into_iter().chain(self.reads.take_all());
+        let answers = waiting.map(|token| Answer { token, response: response.clone() }).collect();
+        Work { batches, must_sync: true, answers, destroyed: true, ..Work::default() }
+    }
+}

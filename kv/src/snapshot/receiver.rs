@@ -1,0 +1,120 @@
+//! The receiving side.
+
+use std::cmp::Ordering;
+
+use bytes::Bytes;
+use prost::Message;
+use raft_core::EntryId;
+use raft_core::proto::raft_serverpb::{
+    RaftSnapshotData, SnapshotAck, SnapshotChunk, SnapshotProgress,
+};
+
+/// The pieces of a snapshot that have arrived. They are not durable: after a crash the sender
+/// begins again.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Receiver {
+    coming: Option<Coming>,
+}
+
+#[derive(Clone, Debug)]
+struct Coming {
+    id: EntryId,
+    /// Who sends it.
+    from: u64,
+    next: u64,
+    total: crc32fast::Hasher,
+    records: Vec<(Bytes, Bytes)>,
+    complete: bool,
+}
+
+/// What a piece leads to.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Received {
+    /// To be sent back.
+    pub(crate) ack: SnapshotAck,
+    /// The snapshot is complete: its message may be handled.
+    pub(crate) complete: bool,
+    /// Why the piece was not taken, if it was not.
+    pub(crate) refused: Option<&'static str>,
+}
+
+impl Receiver {
+    /// A piece arrived from peer `from`, while everything up to `committed` is committed here.
+    pub(crate) fn receive(&mut self, chunk: &SnapshotChunk, from: u64, committed: u64) -> Received {
+        let id = EntryId::new(chunk.term, chunk.index);
+        if id.index <= committed {
+            // Nothing that this peer does not have already.
+            return answer(id, chunk.number + 1, SnapshotProgress::Complete, None);
+        }
+        let same = self.coming.as_ref().is_some_and(|c| (c.id, c.from) == (id, from));
+        if chunk.number == 0 && !same {
+            // Another snapshot, or another leader's, takes the place of what came so far.
+            self.coming = Some(Coming::new(id, from));
+        }
+        let Some(coming) = self.coming.as_mut().filter(|c| (c.id, c.from) == (id, from)) else {
+            return answer(id, 0, SnapshotProgress::Wanted, Some("its beginning is missing"));
+        };
+        match chunk.number.cmp(&coming.next) {
+            Ordering::Equal if !coming.complete => coming.take(chunk),
+            Ordering::Greater => {
+                answer(id, coming.next, SnapshotProgress::Wanted, Some("a piece is missing"))
+            }
+            Ordering::Less | Ordering::Equal => {
+                // The last piece brings the message: if that was lost, so is its copy welcome.
+                let complete = coming.complete && chunk.last;
+                Received { complete, ..answer(id, coming.next, SnapshotProgress::Wanted, None) }
+            }
+        }
+    }
+
+    /// Takes the records of a complete snapshot.
+    pub(crate) fn take(&mut self, id: EntryId) -> Option<Vec<(Bytes, Bytes)>> {
+        let coming = self.coming.take_if(|coming| coming.id == id && coming.complete)?;
+        Some(coming.records)
+    }
+
+    /// Everything up to `committed` is here by other ways.
+    pub(crate) fn drop_stale(&mut self, committed: u64) {
+        self.coming.take_if(|coming| coming.id.index <= committed);
+    }
+}
+
+impl Coming {
+    fn new(id: EntryId, from: u64) -> Self {
+        let total = crc32fast::Hasher::new();
+        Self { id, from, next: 0, total, records: Vec::new(), complete: false }
+    }
+
+    fn take(&mut self, chunk: &SnapshotChunk) -> Received {
+        let wanted = |refused| answer(self.id, self.next, SnapshotProgress::Wanted, refused);
+        if crc32fast::hash(&chunk.data) != chunk.checksum {
+            return wanted(Some("its checksum is wrong"));
+        }
+        let Ok(data) = RaftSnapshotData::decode(chunk.data.clone()) else {
+            return wanted(Some("it does not decode"));
+        };
+        self.total.update(&chunk.data);
+        if chunk.last && self.total.clone().finalize() != chunk.total_checksum {
+            let (id, refused) = (self.id, Some("the checksum of the whole is wrong"));
+            *self = Self::new(id, self.from);
+            return answer(id, 0, SnapshotProgress::Refused, refused);
+        }
+        self.records.extend(data.data.into_iter().map(|pair| (pair.key, pair.value)));
+        self.next += 1;
+        self.complete = chunk.last;
+        Received {
+            complete: self.complete,
+            ..answer(self.id, self.next, SnapshotProgress::Wanted, None)
+        }
+    }
+}
+
+fn answer(
+    id: EntryId,
+    next: u64,
+    progress: SnapshotProgress,
+    refused: Option<&'static str>,
+) -> Received {
+    let ack = SnapshotAck { index: id.index, term: id.term, next, progress: progress.into() };
+    Received { ack, complete: false, refused }
+}
