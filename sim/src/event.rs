@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use raft_core::{EntryId, StateRole, describe};
 
+use crate::faults::{FlightFault, LinkFault, Links};
 use crate::inside;
 use crate::network::Flight;
 
@@ -26,6 +27,15 @@ pub enum What {
     Delivered(Arc<Flight>),
     /// A message was lost: on the way, at a cut link or at a peer that is down.
     Lost(Arc<Flight>),
+    /// A second copy of a message is on its way.
+    Duplicated(Arc<Flight>),
+    /// Something was done to a message on its way.
+    Meddled {
+        /// The message as it was before.
+        flight: Arc<Flight>,
+        /// What was done.
+        fault: FlightFault,
+    },
     /// A peer refused a message.
     Refused {
         /// The receiver.
@@ -82,8 +92,22 @@ pub enum What {
         /// The groups.
         groups: Vec<Vec<u64>>,
     },
+    /// The network was cut but for these ways.
+    OnlyLinks {
+        /// The ways that stay open.
+        ways: Vec<(u64, u64)>,
+    },
     /// Every link works again.
     Healed,
+    /// Every fault was taken away.
+    HealedAll,
+    /// Some links treat messages otherwise from now on.
+    LinkSet {
+        /// The links.
+        on: Links,
+        /// What they do.
+        fault: LinkFault,
+    },
     /// The loss rate changed.
     LossSet {
         /// Of 1,000.
@@ -124,8 +148,13 @@ impl What {
             | Self::Crashed { peer, .. }
             | Self::Started { peer }
             | Self::Failed { peer, .. } => Some(*peer),
-            Self::Partitioned { .. }
+            Self::Duplicated(_)
+            | Self::Meddled { .. }
+            | Self::Partitioned { .. }
+            | Self::OnlyLinks { .. }
             | Self::Healed
+            | Self::HealedAll
+            | Self::LinkSet { .. }
             | Self::LossSet { .. }
             | Self::Invoked { .. }
             | Self::Retried { .. }
@@ -155,6 +184,8 @@ impl fmt::Display for What {
         match self {
             Self::Delivered(flight) => f.write_str(&flight.text()),
             Self::Lost(flight) => write!(f, "{} ✗ lost", flight.text()),
+            Self::Duplicated(flight) => write!(f, "{} is sent a second time", flight.text()),
+            Self::Meddled { flight, fault } => write!(f, "{} {fault}", flight.text()),
             Self::Refused { peer, reason } => write!(f, "n{peer} refuses a message: {reason}"),
             Self::Role { peer, term, from, to } => {
                 let (from, to) = (describe::role(*from), describe::role(*to));
@@ -175,6 +206,9 @@ impl fmt::Display for What {
             Self::Started { peer } => write!(f, "n{peer} started from its disk"),
             Self::Failed { peer, reason } => write!(f, "n{peer} stopped: {reason}"),
             Self::Partitioned { groups } => write!(f, "partition {groups:?}"),
+            Self::OnlyLinks { ways } => only_links(f, ways),
+            Self::LinkSet { on, fault } => write!(f, "{on}: {fault}"),
+            Self::HealedAll => f.write_str("every fault is taken away"),
             Self::Healed => f.write_str("all links healed"),
             Self::LossSet { permille } => write!(f, "loss {permille}‰"),
             Self::Retried { request, target } => write!(f, "c{request} asks n{target}"),
@@ -183,4 +217,17 @@ impl fmt::Display for What {
             }
         }
     }
+}
+
+/// A pair that is open both ways is named once.
+fn only_links(f: &mut fmt::Formatter<'_>, ways: &[(u64, u64)]) -> fmt::Result {
+    f.write_str("all links cut but")?;
+    for &(from, to) in ways {
+        match ways.contains(&(to, from)) {
+            true if from < to => write!(f, " n{from} ⇄ n{to}")?,
+            true => {}
+            false => write!(f, " n{from} → n{to}")?,
+        }
+    }
+    Ok(())
 }

@@ -18,8 +18,10 @@
 
 mod check;
 mod client;
+mod command;
 mod digest;
 mod event;
+mod faults;
 mod inside;
 mod network;
 mod node;
@@ -29,8 +31,10 @@ mod world;
 
 pub use check::{Invariant, Violation};
 pub use client::{Outcome, Reply, Request};
+pub use command::Command;
 pub use event::{Happening, What};
+pub use faults::{FlightFault, LinkFault, Links};
 pub use network::Flight;
 pub use node::{Ear, Node};
-pub use scenario::{Command, Op, Scenario, ScenarioError, Settings, Span, TimedCommand, VERSION};
+pub use scenario::{Op, Scenario, ScenarioError, Settings, Span, TimedCommand, VERSION};
 pub use world::{Resume, World};

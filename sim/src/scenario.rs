@@ -6,13 +6,15 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::command::Command;
+
 /// Version of the format that this crate writes.
 pub const VERSION: u32 = 1;
 const PEERS_MAX: u64 = 9;
 const COMMANDS_MAX: usize = 10_000;
 const KEY_BYTES_MAX: usize = 64;
 const VALUE_BYTES_MAX: usize = 1_024;
-const HOUR_US: u64 = 3_600_000_000;
+pub(crate) const HOUR_US: u64 = 3_600_000_000;
 
 /// Everything that decides a run. The same scenario gives the same run on every platform.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,6 +50,8 @@ pub struct Settings {
     pub sync: Span,
     /// Messages between peers that are lost, of 1,000.
     pub loss_permille: u32,
+    /// Whether messages on one link keep their order. Off: one that travels for less long overtakes.
+    pub fifo: bool,
     /// How long a client waits for one answer before it asks elsewhere.
     pub client_timeout_us: u64,
     /// How long a client tries at all.
@@ -75,6 +79,7 @@ impl Default for Settings {
             latency: Span { min_us: 20_000, max_us: 45_000 },
             sync: Span { min_us: 2_000, max_us: 6_000 },
             loss_permille: 0,
+            fifo: false,
             client_timeout_us: 1_000_000,
             client_deadline_us: 5_000_000,
         }
@@ -89,49 +94,6 @@ pub struct TimedCommand {
     pub at_us: u64,
     /// What is done.
     pub command: Command,
-}
-
-/// Something that is done to the cluster from outside.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum Command {
-    /// Stops a peer at once. What its disk has not finished to write is lost. A peer that is down
-    /// stays down.
-    Crash {
-        /// The peer.
-        peer: u64,
-    },
-    /// Starts a peer from its disk. A peer that is up stays up.
-    Restart {
-        /// The peer.
-        peer: u64,
-    },
-    /// Cuts every link between peers of different groups, both ways. Peers that no group names form
-    /// one more. Replaces an earlier partition.
-    Partition {
-        /// The groups.
-        groups: Vec<Vec<u64>>,
-    },
-    /// Mends every link.
-    Heal,
-    /// Makes a peer's election timer fire now.
-    Campaign {
-        /// The peer.
-        peer: u64,
-    },
-    /// Changes how many messages are lost.
-    SetLoss {
-        /// Of 1,000.
-        permille: u32,
-    },
-    /// A client sends a request.
-    Request {
-        /// What it asks.
-        op: Op,
-        /// The only peer to ask; none is whichever leads.
-        #[serde(default)]
-        to: Option<u64>,
-    },
 }
 
 /// What a client asks of the key-value store.
@@ -269,47 +231,15 @@ impl Settings {
 }
 
 impl Span {
-    fn validate(&self, what: &'static str) -> Result<(), ScenarioError> {
+    pub(crate) fn validate(&self, what: &'static str) -> Result<(), ScenarioError> {
         // Nothing is instant: a world where time stands still would never end.
         in_range(what, self.min_us, 1, HOUR_US)?;
         in_range(what, self.max_us, self.min_us, HOUR_US)
     }
 }
 
-impl Command {
-    /// Refuses what does not fit a cluster of `peers` peers.
-    ///
-    /// # Errors
-    /// The first thing that is wrong.
-    pub fn validate(&self, peers: u64) -> Result<(), ScenarioError> {
-        let known = |id: u64| {
-            if (1..=peers).contains(&id) { Ok(()) } else { Err(ScenarioError::NoPeer(id)) }
-        };
-        match self {
-            Self::Crash { peer } | Self::Restart { peer } | Self::Campaign { peer } => known(*peer),
-            Self::Partition { groups } => {
-                let mut seen = Vec::new();
-                for &id in groups.iter().flatten() {
-                    known(id)?;
-                    if seen.contains(&id) {
-                        return Err(ScenarioError::TwoGroups(id));
-                    }
-                    seen.push(id);
-                }
-                Ok(())
-            }
-            Self::Heal => Ok(()),
-            Self::SetLoss { permille } => in_range("loss", (*permille).into(), 0, 1_000),
-            Self::Request { op, to } => {
-                to.map_or(Ok(()), known)?;
-                op.validate()
-            }
-        }
-    }
-}
-
 impl Op {
-    fn validate(&self) -> Result<(), ScenarioError> {
+    pub(crate) fn validate(&self) -> Result<(), ScenarioError> {
         let key = |key: &str| in_range("key length", key.len() as u64, 1, KEY_BYTES_MAX as u64);
         let bound = |key: &str| in_range("key length", key.len() as u64, 0, KEY_BYTES_MAX as u64);
         match self {
@@ -323,7 +253,12 @@ impl Op {
     }
 }
 
-fn in_range(what: &'static str, value: u64, min: u64, max: u64) -> Result<(), ScenarioError> {
+pub(crate) fn in_range(
+    what: &'static str,
+    value: u64,
+    min: u64,
+    max: u64,
+) -> Result<(), ScenarioError> {
     if (min..=max).contains(&value) {
         Ok(())
     } else {

@@ -38,7 +38,7 @@ impl World {
     }
 
     pub(super) fn arrival(&mut self, flight: u64) {
-        let Some(flight) = self.flights.remove(&flight) else { return };
+        let Some(flight) = self.landing(flight) else { return };
         let Flight { from, to, .. } = *flight;
         self.trace.number(flight.id);
         self.trace.bytes(&flight.message.encode_to_vec());
@@ -148,10 +148,7 @@ impl World {
     fn finish(&mut self, id: u64, work: Work) {
         for message in work.messages {
             let Some(to) = message.to_peer.map(|peer| peer.id) else { continue };
-            let flight = self.network.send(id, to, message, self.now_us, &mut self.rng);
-            let (flight_id, ends_us) = (flight.id, flight.ends_us());
-            self.flights.insert(flight_id, Arc::new(flight));
-            self.queue.push(ends_us, Event::Arrival { flight: flight_id });
+            self.send(id, to, message);
         }
         for answer in work.answers {
             self.answer(answer.token, answer.response);

@@ -3,10 +3,12 @@
 //! | file | what it does |
 //! | --- | --- |
 //! | `mod.rs` | the clock, the queue, commands |
+//! | `faults.rs` | what is done to links and to messages on their way |
 //! | `machines.rs` | peers and disks: ticks, messages, syncs, crashes |
 //! | `requests.rs` | clients: attempts, answers, time-outs |
 //! | `observe.rs` | what tools see: views, happenings, the digest |
 
+mod faults;
 mod machines;
 mod observe;
 mod queue;
@@ -21,12 +23,14 @@ use raft_kv::{Batches, Engines, bootstrap, single_region};
 use self::queue::{Event, Queue};
 use crate::check::{Checker, Violation};
 use crate::client::Clients;
+use crate::command::Command;
 use crate::digest::Digest;
 use crate::event::{Happening, What};
+use crate::faults::{LinkFault, Links};
 use crate::network::{Flight, Network};
 use crate::node::{Node, REGION};
 use crate::rng::{WorldRng, mix};
-use crate::scenario::{Command, Scenario, ScenarioError, TimedCommand};
+use crate::scenario::{Scenario, ScenarioError, TimedCommand};
 
 /// A cluster, its network, its disks, its clients and its time.
 #[derive(Clone, Debug)]
@@ -110,7 +114,7 @@ impl World {
             queue: Queue::default(),
             rng: WorldRng::new(mix(scenario.seed, resume.epoch)),
             nodes: scenario.peer_ids().map(node).collect(),
-            network: Network::new(settings.latency, settings.loss_permille),
+            network: Network::new(scenario.peers, settings),
             flights: BTreeMap::new(),
             clients: Clients::starting_after(resume.last_request),
             checker: Checker::default(),
@@ -218,14 +222,18 @@ impl World {
                 self.network.partition(&groups);
                 self.note(What::Partitioned { groups });
             }
-            Command::Heal => {
-                self.network.heal();
-                self.note(What::Healed);
+            Command::OnlyLinks { ways } => {
+                self.network.only(&ways);
+                self.note(What::OnlyLinks { ways });
             }
+            Command::Heal => self.heal_links(),
+            Command::HealAll => self.heal_all(),
             Command::SetLoss { permille } => {
-                self.network.set_loss(permille);
+                self.network.set(Links::All, LinkFault::Loss { permille });
                 self.note(What::LossSet { permille });
             }
+            Command::Link { on, fault } => self.set_links(on, fault),
+            Command::Flight { id, fault } => self.meddle(id, fault),
             Command::Request { op, to } => self.invoke(op, to),
         }
     }

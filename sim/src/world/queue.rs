@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use raft_core::proto::raft_cmdpb::RaftCmdResponse;
 
-use crate::scenario::Command;
+use crate::command::Command;
 
 /// Something that is still to happen.
 #[derive(Clone, Debug)]

@@ -1,0 +1,231 @@
+//! What can go wrong: links, flights, processes, clocks, disks, clients. Each kind is the content of
+//! one [`Command`](crate::Command).
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::scenario::{HOUR_US, ScenarioError, Span, in_range};
+
+/// Some of the directed links between peers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Links {
+    /// Every link.
+    #[default]
+    All,
+    /// The one way between two peers.
+    One {
+        /// Sender.
+        from: u64,
+        /// Receiver.
+        to: u64,
+    },
+    /// Both ways between two peers.
+    Between {
+        /// One peer.
+        a: u64,
+        /// The other.
+        b: u64,
+    },
+    /// Whatever a peer sends.
+    From {
+        /// The sender.
+        peer: u64,
+    },
+    /// Whatever a peer is sent.
+    Into {
+        /// The receiver.
+        peer: u64,
+    },
+    /// Both of it.
+    Of {
+        /// The peer.
+        peer: u64,
+    },
+}
+
+/// What a link does to the messages that are sent on it from now on. Each kind is set on its own and
+/// stays until it is set again or mended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum LinkFault {
+    /// Some are lost on the way.
+    Loss {
+        /// Of 1,000.
+        permille: u32,
+    },
+    /// Some arrive twice; the copy has its own delay, so it may be the first.
+    Duplicate {
+        /// Of 1,000.
+        permille: u32,
+    },
+    /// They travel for so long. Messages overtake each other unless
+    /// [`Settings::fifo`](crate::Settings::fifo) forbids it.
+    Delay {
+        /// How long.
+        span: Span,
+    },
+    /// Some travel for longer than that: the heavy tail of the distribution.
+    Tail {
+        /// Of 1,000.
+        permille: u32,
+        /// At most so much longer.
+        max_us: u64,
+    },
+    /// Some come a second time when they are very old.
+    Replay {
+        /// Of 1,000.
+        permille: u32,
+        /// How much later than the first time.
+        delay: Span,
+    },
+    /// All are lost, and so is what is on its way.
+    Cut,
+    /// All are held, up to a bound, until the link is freed.
+    Clog,
+    /// The link is no longer clogged, and all that was held on it arrives at once.
+    Burst,
+    /// The link is as the settings say, and all that was held on it arrives at once.
+    Mend,
+}
+
+/// What is done to one message on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum FlightFault {
+    /// It is lost here and now.
+    Drop,
+    /// A copy of it follows.
+    Duplicate {
+        /// How much later than the original.
+        delay_us: u64,
+    },
+    /// It stays where it is until it is released.
+    Hold,
+    /// It arrives now.
+    Release,
+    /// It arrives earlier or later than planned.
+    Move {
+        /// When; the past is now.
+        at_us: u64,
+    },
+}
+
+impl Links {
+    /// Whether the link from `from` to `to` is one of them.
+    pub fn contain(self, from: u64, to: u64) -> bool {
+        match self {
+            Self::All => true,
+            Self::One { from: a, to: b } => (from, to) == (a, b),
+            Self::Between { a, b } => (from, to) == (a, b) || (from, to) == (b, a),
+            Self::From { peer } => from == peer,
+            Self::Into { peer } => to == peer,
+            Self::Of { peer } => from == peer || to == peer,
+        }
+    }
+
+    pub(crate) fn validate(
+        self,
+        known: impl Fn(u64) -> Result<(), ScenarioError>,
+    ) -> Result<(), ScenarioError> {
+        match self {
+            Self::All => Ok(()),
+            Self::One { from: a, to: b } | Self::Between { a, b } => {
+                known(a).and_then(|()| known(b))
+            }
+            Self::From { peer } | Self::Into { peer } | Self::Of { peer } => known(peer),
+        }
+    }
+}
+
+impl LinkFault {
+    pub(crate) fn validate(self) -> Result<(), ScenarioError> {
+        match self {
+            Self::Loss { permille } => in_range("loss", permille.into(), 0, 1_000),
+            Self::Duplicate { permille } => in_range("duplication", permille.into(), 0, 1_000),
+            Self::Delay { span } => span.validate("delay"),
+            Self::Tail { permille, max_us } => {
+                in_range("delay tail", permille.into(), 0, 1_000)?;
+                in_range("longest extra delay", max_us, 1, HOUR_US)
+            }
+            Self::Replay { permille, delay } => {
+                in_range("replay", permille.into(), 0, 1_000)?;
+                delay.validate("replay delay")
+            }
+            Self::Cut | Self::Clog | Self::Burst | Self::Mend => Ok(()),
+        }
+    }
+}
+
+impl FlightFault {
+    pub(crate) fn validate(self) -> Result<(), ScenarioError> {
+        match self {
+            Self::Duplicate { delay_us } => in_range("delay of the copy", delay_us, 0, HOUR_US),
+            Self::Move { .. } | Self::Drop | Self::Hold | Self::Release => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Links {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::All => f.write_str("all links"),
+            Self::One { from, to } => write!(f, "the link n{from} → n{to}"),
+            Self::Between { a, b } => write!(f, "the links n{a} ⇄ n{b}"),
+            Self::From { peer } => write!(f, "all links from n{peer}"),
+            Self::Into { peer } => write!(f, "all links to n{peer}"),
+            Self::Of { peer } => write!(f, "all links of n{peer}"),
+        }
+    }
+}
+
+impl fmt::Display for LinkFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Loss { permille } => write!(f, "{permille}‰ of the messages are lost"),
+            Self::Duplicate { permille } => write!(f, "{permille}‰ of the messages arrive twice"),
+            Self::Delay { span } => write!(f, "messages travel for {span}"),
+            Self::Tail { permille, max_us } => {
+                write!(f, "{permille}‰ of the messages are up to {} late", Millis(*max_us))
+            }
+            Self::Replay { permille, delay } => {
+                write!(f, "{permille}‰ of the messages come again after {delay}")
+            }
+            Self::Cut => f.write_str("cut: nothing gets through"),
+            Self::Clog => f.write_str("clogged: messages pile up"),
+            Self::Burst => f.write_str("free again: all that piled up arrives at once"),
+            Self::Mend => f.write_str("mended"),
+        }
+    }
+}
+
+impl fmt::Display for FlightFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Drop => f.write_str("dropped"),
+            Self::Duplicate { delay_us } => {
+                write!(f, "duplicated: a copy follows after {}", Millis(*delay_us))
+            }
+            Self::Hold => f.write_str("held"),
+            Self::Release => f.write_str("released"),
+            Self::Move { at_us } => write!(f, "moved to {}", Millis(*at_us)),
+        }
+    }
+}
+
+/// A duration or a time in milliseconds, without a fraction that is 0.
+pub(crate) struct Millis(pub(crate) u64);
+
+impl fmt::Display for Millis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (whole, rest) = (self.0 / 1_000, self.0 % 1_000);
+        if rest == 0 { write!(f, "{whole} ms") } else { write!(f, "{whole}.{rest:03} ms") }
+    }
+}
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} to {}", Millis(self.min_us), Millis(self.max_us))
+    }
+}
