@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::faults::{FlightFault, LinkFault, Links};
+use crate::faults::{ClockFault, CrashPoint, FlightFault, LinkFault, Links};
 use crate::scenario::{Op, ScenarioError, in_range};
 
 /// Something that is done to the cluster from outside.
@@ -14,6 +14,31 @@ pub enum Command {
     Crash {
         /// The peer.
         peer: u64,
+    },
+    /// Stops a peer at this point of its next write. Any other crash before it calls it off.
+    CrashAt {
+        /// The peer.
+        peer: u64,
+        /// Where.
+        point: CrashPoint,
+    },
+    /// Stalls a peer: it does nothing, while ticks, messages and requests pile up, up to a bound.
+    /// What its disk is busy with becomes durable all the same.
+    Pause {
+        /// The peer.
+        peer: u64,
+    },
+    /// Lets a stalled peer go on. All that piled up comes at once, in the order in which it came.
+    Resume {
+        /// The peer.
+        peer: u64,
+    },
+    /// Does something to a machine's clock. It stays so across restarts.
+    Clock {
+        /// The peer.
+        peer: u64,
+        /// What is done.
+        fault: ClockFault,
     },
     /// Starts a peer from its disk. A peer that is up stays up.
     Restart {
@@ -34,8 +59,8 @@ pub enum Command {
     },
     /// Mends every link that is cut or clogged. What was held arrives at once.
     Heal,
-    /// Takes every fault away: all links work and lose nothing, all peers run. Only what nobody can
-    /// mend stays as it is: what was lost.
+    /// Takes every fault away: links work and lose nothing, clocks run as they should, stalled peers
+    /// go on, peers that are down start. What is lost stays lost.
     HealAll,
     /// Makes a peer's election timer fire now.
     Campaign {
@@ -107,7 +132,13 @@ impl Command {
             if (1..=peers).contains(&id) { Ok(()) } else { Err(ScenarioError::NoPeer(id)) }
         };
         match self {
-            Self::Crash { peer } | Self::Restart { peer } | Self::Campaign { peer } => known(*peer),
+            Self::Crash { peer }
+            | Self::CrashAt { peer, .. }
+            | Self::Pause { peer }
+            | Self::Resume { peer }
+            | Self::Restart { peer }
+            | Self::Campaign { peer } => known(*peer),
+            Self::Clock { peer, fault } => known(*peer).and_then(|()| fault.validate()),
             Self::Partition { groups } => {
                 let mut seen = Vec::new();
                 for &id in groups.iter().flatten() {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use raft_core::{EntryId, StateRole, describe};
 
-use crate::faults::{FlightFault, LinkFault, Links};
+use crate::faults::{ClockFault, CrashPoint, FlightFault, LinkFault, Links};
 use crate::inside;
 use crate::network::Flight;
 
@@ -74,6 +74,39 @@ pub enum What {
         peer: u64,
         /// A write was under way and is lost.
         lost_write: bool,
+    },
+    /// A peer is to stop at a point of its next write.
+    Armed {
+        /// The peer.
+        peer: u64,
+        /// The point.
+        point: CrashPoint,
+    },
+    /// A peer stops because it reached that point.
+    Reached {
+        /// The peer.
+        peer: u64,
+        /// The point.
+        point: CrashPoint,
+    },
+    /// A peer stalls.
+    Paused {
+        /// The peer.
+        peer: u64,
+    },
+    /// A stalled peer goes on.
+    Resumed {
+        /// The peer.
+        peer: u64,
+        /// Messages and requests that waited for it.
+        waiting: usize,
+    },
+    /// Something was done to a machine's clock.
+    ClockSet {
+        /// The peer.
+        peer: u64,
+        /// What was done.
+        fault: ClockFault,
     },
     /// A peer started from its disk.
     Started {
@@ -146,6 +179,11 @@ impl What {
             | Self::Role { peer, .. }
             | Self::Committed { peer, .. }
             | Self::Crashed { peer, .. }
+            | Self::Armed { peer, .. }
+            | Self::Reached { peer, .. }
+            | Self::Paused { peer }
+            | Self::Resumed { peer, .. }
+            | Self::ClockSet { peer, .. }
             | Self::Started { peer }
             | Self::Failed { peer, .. } => Some(*peer),
             Self::Duplicated(_)
@@ -203,6 +241,13 @@ impl fmt::Display for What {
             Self::Crashed { peer, lost_write: true } => {
                 write!(f, "n{peer} crashed and lost an unsynced write")
             }
+            Self::Armed { peer, point } => write!(f, "n{peer} will crash {point}"),
+            Self::Reached { peer, point } => write!(f, "n{peer} is stopped {point}"),
+            Self::Paused { peer } => write!(f, "n{peer} stalls"),
+            Self::Resumed { peer, waiting } => {
+                write!(f, "n{peer} goes on and finds {waiting} messages waiting")
+            }
+            Self::ClockSet { peer, fault } => write!(f, "the clock of n{peer} {fault}"),
             Self::Started { peer } => write!(f, "n{peer} started from its disk"),
             Self::Failed { peer, reason } => write!(f, "n{peer} stopped: {reason}"),
             Self::Partitioned { groups } => write!(f, "partition {groups:?}"),

@@ -112,6 +112,41 @@ pub enum FlightFault {
     },
 }
 
+/// A place in the life of a write at which a machine may stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum CrashPoint {
+    /// The peer wants it written; nothing is.
+    BeforeWrite,
+    /// It is durable; nobody was told.
+    AfterWrite,
+    /// It is durable and some of its messages have left.
+    AfterSending {
+        /// How many; all if there are fewer.
+        messages: u32,
+    },
+    /// It is durable, and all messages and answers have left; the peer itself has not noted it.
+    AfterAnswers,
+}
+
+/// What is done to a machine's clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum ClockFault {
+    /// It runs faster or slower, from its next tick on. A frozen one runs again.
+    Rate {
+        /// Its speed; 1,000 is the right one.
+        permille: u32,
+    },
+    /// It jumps forward: so many ticks come at once.
+    Jump {
+        /// How many.
+        ticks: u32,
+    },
+    /// It stands still until it is given a rate.
+    Freeze,
+}
+
 impl Links {
     /// Whether the link from `from` to `to` is one of them.
     pub fn contain(self, from: u64, to: u64) -> bool {
@@ -167,6 +202,16 @@ impl FlightFault {
     }
 }
 
+impl ClockFault {
+    pub(crate) fn validate(self) -> Result<(), ScenarioError> {
+        match self {
+            Self::Rate { permille } => in_range("clock rate", permille.into(), 100, 10_000),
+            Self::Jump { ticks } => in_range("clock jump", ticks.into(), 1, 1_000),
+            Self::Freeze => Ok(()),
+        }
+    }
+}
+
 impl fmt::Display for Links {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -210,6 +255,30 @@ impl fmt::Display for FlightFault {
             Self::Hold => f.write_str("held"),
             Self::Release => f.write_str("released"),
             Self::Move { at_us } => write!(f, "moved to {}", Millis(*at_us)),
+        }
+    }
+}
+
+impl fmt::Display for CrashPoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BeforeWrite => f.write_str("before anything is written"),
+            Self::AfterWrite => f.write_str("after the write, before anything is sent"),
+            Self::AfterSending { messages } => {
+                write!(f, "after the write and {messages} of its messages")
+            }
+            Self::AfterAnswers => f.write_str("after the write, its messages and its answers"),
+        }
+    }
+}
+
+impl fmt::Display for ClockFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rate { permille: 1_000 } => f.write_str("runs as it should"),
+            Self::Rate { permille } => write!(f, "runs at {permille}‰ of its speed"),
+            Self::Jump { ticks } => write!(f, "jumps forward by {ticks} ticks"),
+            Self::Freeze => f.write_str("stands still"),
         }
     }
 }

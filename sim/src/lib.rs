@@ -16,6 +16,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod backlog;
 mod check;
 mod client;
 mod command;
@@ -33,7 +34,7 @@ pub use check::{Invariant, Violation};
 pub use client::{Outcome, Reply, Request};
 pub use command::Command;
 pub use event::{Happening, What};
-pub use faults::{FlightFault, LinkFault, Links};
+pub use faults::{ClockFault, CrashPoint, FlightFault, LinkFault, Links};
 pub use network::Flight;
 pub use node::{Ear, Node};
 pub use scenario::{Op, Scenario, ScenarioError, Settings, Span, TimedCommand, VERSION};

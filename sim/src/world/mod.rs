@@ -3,14 +3,18 @@
 //! | file | what it does |
 //! | --- | --- |
 //! | `mod.rs` | the clock, the queue, commands |
+//! | `processes.rs` | peers that stall, and peers that stop in mid-write |
+//! | `clocks.rs` | clocks that run wrong |
 //! | `faults.rs` | what is done to links and to messages on their way |
 //! | `machines.rs` | peers and disks: ticks, messages, syncs, crashes |
 //! | `requests.rs` | clients: attempts, answers, time-outs |
 //! | `observe.rs` | what tools see: views, happenings, the digest |
 
+mod clocks;
 mod faults;
 mod machines;
 mod observe;
+mod processes;
 mod queue;
 mod requests;
 
@@ -106,7 +110,9 @@ impl World {
     fn start(scenario: &Scenario, resume: Resume, rules: Rules) -> Result<Self, ScenarioError> {
         let settings = &scenario.settings;
         let mut disks = resume.disks;
-        let node = |id| (id, Node::new(disks.remove(&id).unwrap_or_default(), resume.epoch));
+        let node = |id| {
+            (id, Node::new(disks.remove(&id).unwrap_or_default(), resume.epoch, settings.tick_us))
+        };
         let mut world = Self {
             scenario: scenario.clone(),
             rules,
@@ -216,6 +222,10 @@ impl World {
     fn execute(&mut self, command: Command) {
         match command {
             Command::Crash { peer } => self.crash(peer),
+            Command::CrashAt { peer, point } => self.arm(peer, point),
+            Command::Pause { peer } => self.pause(peer),
+            Command::Resume { peer } => self.wake(peer),
+            Command::Clock { peer, fault } => self.set_clock(peer, fault),
             Command::Restart { peer } => self.restart(peer),
             Command::Campaign { peer } => self.campaign(peer),
             Command::Partition { groups } => {

@@ -4,6 +4,7 @@ use raft_core::proto::raft_cmdpb::RaftCmdResponse;
 use raft_kv::Token;
 
 use super::{Event, World};
+use crate::backlog::Late;
 use crate::client::{Next, Outcome, Reply};
 use crate::event::What;
 use crate::scenario::Op;
@@ -43,12 +44,26 @@ impl World {
         self.queue.push(self.now_us + patience, Event::AttemptTimeout { request, attempt });
     }
 
-    /// An attempt reaches a peer. A peer that is down does not answer.
+    /// An attempt reaches a peer. A peer that is down does not answer; one that is stalled may, when
+    /// the client has long moved on.
     pub(super) fn asked(&mut self, request: u64, attempt: u32) {
         let Some(open) = self.clients.current(request, attempt) else { return };
         let target = open.target;
+        match self.nodes.get_mut(&target).and_then(|node| node.backlog.as_mut()) {
+            None => self.propose(request, attempt, target),
+            Some(backlog) => {
+                if backlog.receive(Late::Asked { request, attempt }) {
+                    open.taken();
+                }
+            }
+        }
+    }
+
+    /// A peer looks at an attempt, whether or not the client still waits for this one.
+    pub(super) fn propose(&mut self, request: u64, attempt: u32, target: u64) {
         let Some(peer) = self.nodes.get(&target).and_then(|node| node.peer()) else { return };
-        let command = open.command(peer.region(), peer.me());
+        let Some(asked) = self.clients.get(request) else { return };
+        let command = asked.command(peer.region(), peer.me());
         self.trace.number(request);
         let mut verdict = Ok(());
         self.touch(target, |peer| {

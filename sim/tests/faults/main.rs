@@ -7,8 +7,9 @@
 mod support;
 
 mod links;
+mod processes;
 
-use raft_sim::{Command, Scenario, Settings, What, World};
+use raft_sim::{ClockFault, Command, Outcome, Reply, Scenario, Settings, What, World};
 use support::*;
 
 /// A cluster that has elected a leader.
