@@ -21,6 +21,8 @@ pub(crate) enum Late {
     Asked { request: u64, attempt: u32 },
     /// The write under way is durable.
     Written,
+    /// The write under way failed, and why.
+    WriteFailed(&'static str),
 }
 
 /// All of it, in the order in which it came.

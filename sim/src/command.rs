@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::faults::{ClockFault, CrashPoint, FlightFault, LinkFault, Links};
+use crate::faults::{ClockFault, CrashPoint, DiskFault, FlightFault, LinkFault, Links};
 use crate::scenario::{Op, ScenarioError, in_range};
 
 /// Something that is done to the cluster from outside.
@@ -40,6 +40,13 @@ pub enum Command {
         /// What is done.
         fault: ClockFault,
     },
+    /// Does something to a machine's disk.
+    Disk {
+        /// The peer.
+        peer: u64,
+        /// What is done.
+        fault: DiskFault,
+    },
     /// Starts a peer from its disk. A peer that is up stays up.
     Restart {
         /// The peer.
@@ -59,8 +66,8 @@ pub enum Command {
     },
     /// Mends every link that is cut or clogged. What was held arrives at once.
     Heal,
-    /// Takes every fault away: links work and lose nothing, clocks run as they should, stalled peers
-    /// go on, peers that are down start. What is lost stays lost.
+    /// Takes every fault away: links work and lose nothing, clocks and disks work as they should, stalled
+    /// peers go on, peers that are down start. What is lost stays lost.
     HealAll,
     /// Makes a peer's election timer fire now.
     Campaign {
@@ -139,6 +146,7 @@ impl Command {
             | Self::Restart { peer }
             | Self::Campaign { peer } => known(*peer),
             Self::Clock { peer, fault } => known(*peer).and_then(|()| fault.validate()),
+            Self::Disk { peer, fault } => known(*peer).and_then(|()| fault.validate()),
             Self::Partition { groups } => {
                 let mut seen = Vec::new();
                 for &id in groups.iter().flatten() {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use raft_core::{EntryId, StateRole, describe};
 
-use crate::faults::{ClockFault, CrashPoint, FlightFault, LinkFault, Links};
+use crate::faults::{ClockFault, CrashPoint, DiskFault, FlightFault, LinkFault, Links};
 use crate::inside;
 use crate::network::Flight;
 
@@ -108,6 +108,27 @@ pub enum What {
         /// What was done.
         fault: ClockFault,
     },
+    /// Something was done to a machine's disk.
+    DiskSet {
+        /// The peer.
+        peer: u64,
+        /// What was done.
+        fault: DiskFault,
+    },
+    /// A machine stopped with writes that were not synced.
+    Unsynced {
+        /// The peer.
+        peer: u64,
+        /// How many of them, the oldest, are durable all the same.
+        kept: usize,
+        /// How many are lost.
+        lost: usize,
+    },
+    /// A driver that writes the two engines one after the other was stopped in between.
+    Torn {
+        /// The peer.
+        peer: u64,
+    },
     /// A peer started from its disk.
     Started {
         /// The peer.
@@ -184,6 +205,9 @@ impl What {
             | Self::Paused { peer }
             | Self::Resumed { peer, .. }
             | Self::ClockSet { peer, .. }
+            | Self::DiskSet { peer, .. }
+            | Self::Unsynced { peer, .. }
+            | Self::Torn { peer }
             | Self::Started { peer }
             | Self::Failed { peer, .. } => Some(*peer),
             Self::Duplicated(_)
@@ -248,6 +272,12 @@ impl fmt::Display for What {
                 write!(f, "n{peer} goes on and finds {waiting} messages waiting")
             }
             Self::ClockSet { peer, fault } => write!(f, "the clock of n{peer} {fault}"),
+            Self::DiskSet { peer, fault } => write!(f, "the disk of n{peer} {fault}"),
+            Self::Unsynced { peer, kept, lost } => {
+                let all = kept + lost;
+                write!(f, "the disk of n{peer} lost {lost} of {all} unsynced writes")
+            }
+            Self::Torn { peer } => write!(f, "the disk of n{peer} has half of a write"),
             Self::Started { peer } => write!(f, "n{peer} started from its disk"),
             Self::Failed { peer, reason } => write!(f, "n{peer} stopped: {reason}"),
             Self::Partitioned { groups } => write!(f, "partition {groups:?}"),

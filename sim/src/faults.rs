@@ -147,6 +147,38 @@ pub enum ClockFault {
     Freeze,
 }
 
+/// What is done to a machine's disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum DiskFault {
+    /// Its syncs take so long.
+    Slow {
+        /// How long.
+        sync: Span,
+    },
+    /// It has no room: the peer stops at its next write, and again after a restart.
+    Full,
+    /// The next write fails. Nothing of it is written, and the peer stops.
+    FailWrite,
+    /// The next sync fails. What was not synced before may be durable or not, and the peer stops.
+    FailSync,
+    /// It returns a record otherwise than it was written. The peer notices when it starts the next
+    /// time: it stops and says which record. If the record is overwritten before, nobody notices.
+    Corrupt {
+        /// Which one, counted over both engines and round again.
+        record: u64,
+    },
+    /// A copy of what is durable is kept, for [`RollBack`](Self::RollBack).
+    KeepImage,
+    /// The machine stops, and its disk is as when the copy was kept; without a copy nothing happens.
+    /// Outside Raft's model: the peer forgets promises that others rely on.
+    RollBack,
+    /// The machine stops, and its disk is as on the first day. Outside Raft's model, too.
+    Wipe,
+    /// It works as the settings say, and damaged records are restored from a good copy.
+    Mend,
+}
+
 impl Links {
     /// Whether the link from `from` to `to` is one of them.
     pub fn contain(self, from: u64, to: u64) -> bool {
@@ -208,6 +240,15 @@ impl ClockFault {
             Self::Rate { permille } => in_range("clock rate", permille.into(), 100, 10_000),
             Self::Jump { ticks } => in_range("clock jump", ticks.into(), 1, 1_000),
             Self::Freeze => Ok(()),
+        }
+    }
+}
+
+impl DiskFault {
+    pub(crate) fn validate(self) -> Result<(), ScenarioError> {
+        match self {
+            Self::Slow { sync } => sync.validate("disk sync time"),
+            _ => Ok(()),
         }
     }
 }
@@ -279,6 +320,27 @@ impl fmt::Display for ClockFault {
             Self::Rate { permille } => write!(f, "runs at {permille}‰ of its speed"),
             Self::Jump { ticks } => write!(f, "jumps forward by {ticks} ticks"),
             Self::Freeze => f.write_str("stands still"),
+        }
+    }
+}
+
+impl fmt::Display for DiskFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Slow { sync } => write!(f, "needs {sync} for a sync"),
+            Self::Full => f.write_str("is full"),
+            Self::FailWrite => f.write_str("will fail its next write"),
+            Self::FailSync => f.write_str("will fail its next sync"),
+            Self::Corrupt { .. } => f.write_str("has a damaged record"),
+            Self::KeepImage => f.write_str("is copied"),
+            Self::RollBack => f.write_str(
+                "is rolled back to an old copy: outside Raft's model, anything may break",
+            ),
+            Self::Wipe => f.write_str(
+                "is wiped, the peer forgets all its promises: outside Raft's model, anything may \
+                 break",
+            ),
+            Self::Mend => f.write_str("works again"),
         }
     }
 }

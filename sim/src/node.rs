@@ -5,6 +5,7 @@ use raft_core::{Event, Rules, Tracer};
 use raft_kv::{Engines, Peer, PeerConfig, Work};
 
 use crate::backlog::Backlog;
+use crate::disk::Disk;
 use crate::faults::CrashPoint;
 use crate::rng::mix;
 use crate::scenario::Scenario;
@@ -32,8 +33,7 @@ impl Tracer for Ear {
 /// One machine of the cluster.
 #[derive(Clone, Debug)]
 pub struct Node {
-    /// What is durable.
-    pub(crate) disk: Engines,
+    pub(crate) disk: Disk,
     pub(crate) state: NodeState,
     /// Counts the peer's starts; what belongs to an earlier one is void.
     pub(crate) incarnation: u64,
@@ -73,9 +73,9 @@ pub(crate) enum NodeState {
 
 impl Node {
     /// A machine that is down, with this disk, after `epoch` power cuts.
-    pub(crate) fn new(disk: Engines, epoch: u64, period_us: u64) -> Self {
+    pub(crate) fn new(durable: Engines, epoch: u64, period_us: u64) -> Self {
         Self {
-            disk,
+            disk: Disk::new(durable),
             state: NodeState::Down,
             // Starts after different power cuts must not draw the same time-outs.
             incarnation: epoch << 32,
@@ -124,9 +124,15 @@ impl Node {
         self.period_us == FROZEN
     }
 
-    /// What a crash now would leave.
+    /// What a crash now would leave at the least.
     pub fn disk(&self) -> &Engines {
-        &self.disk
+        self.disk.durable()
+    }
+
+    /// Whether the disk was wiped or rolled back: the peer may break promises that it gave, and what
+    /// follows from it is no fault of Raft's.
+    pub fn is_outside_the_model(&self) -> bool {
+        self.disk.set_back
     }
 
     /// How often the peer was started.
@@ -158,7 +164,7 @@ impl Node {
             rules,
         };
         let ear = Ear { listens, heard: Vec::new() };
-        let peer = Peer::with_tracer(&config, self.disk.clone(), ear)?;
+        let peer = Peer::with_tracer(&config, self.disk.durable().clone(), ear)?;
         self.state = NodeState::Up { peer, writing: None };
         Ok(())
     }

@@ -48,6 +48,9 @@ pub struct Settings {
     pub latency: Span,
     /// How long a disk needs to make a write durable.
     pub sync: Span,
+    /// How long a write that need not be durable at once may wait for a sync; 0: no write waits. A
+    /// crash may lose what waits, and leaves the write under way to chance.
+    pub write_back_us: u64,
     /// Messages between peers that are lost, of 1,000.
     pub loss_permille: u32,
     /// Whether messages on one link keep their order. Off: one that travels for less long overtakes.
@@ -78,6 +81,7 @@ impl Default for Settings {
             heartbeat_tick: 2,
             latency: Span { min_us: 20_000, max_us: 45_000 },
             sync: Span { min_us: 2_000, max_us: 6_000 },
+            write_back_us: 0,
             loss_permille: 0,
             fifo: false,
             client_timeout_us: 1_000_000,
@@ -224,6 +228,7 @@ impl Settings {
         in_range("election ticks", self.election_tick.into(), heartbeat + 1, 10_000)?;
         self.latency.validate("latency")?;
         self.sync.validate("disk sync time")?;
+        in_range("write-back time", self.write_back_us, 0, HOUR_US)?;
         in_range("loss", self.loss_permille.into(), 0, 1_000)?;
         in_range("client time-out", self.client_timeout_us, 1_000, HOUR_US)?;
         in_range("client deadline", self.client_deadline_us, self.client_timeout_us, HOUR_US)

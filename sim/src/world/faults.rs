@@ -6,7 +6,7 @@ use raft_core::proto::raft_serverpb::RaftMessage;
 
 use super::{Event, World};
 use crate::event::What;
-use crate::faults::{ClockFault, FlightFault, LinkFault, Links};
+use crate::faults::{ClockFault, DiskFault, FlightFault, LinkFault, Links};
 use crate::network::Flight;
 
 impl World {
@@ -67,6 +67,7 @@ impl World {
         self.release(Links::All);
         for id in self.scenario.peer_ids() {
             self.set_clock(id, ClockFault::Rate { permille: 1_000 });
+            self.set_disk(id, DiskFault::Mend);
             self.disarm(id);
             self.wake(id);
             self.restart(id);

@@ -135,43 +135,37 @@ impl World {
     }
 
     /// Gives the batches to the disk; with nothing to write the work is done at once.
-    fn start_write(&mut self, id: u64, work: Work) {
+    fn start_write(&mut self, id: u64, mut work: Work) {
         if work.batches.is_empty() {
             return self.finish(id, work, None);
         }
         if self.is_armed_with(id, CrashPoint::BeforeWrite) {
             return self.crash_at(id, CrashPoint::BeforeWrite);
         }
-        let sync_us = self.rng.in_span(self.scenario.settings.sync);
         let Some(node) = self.nodes.get_mut(&id) else { return };
+        if let Err(reason) = node.disk.accept() {
+            if !self.flaws.ignored_errors {
+                return self.write_failed(id, reason);
+            }
+            return self.finish(id, work, None);
+        }
+        let settings = &self.scenario.settings;
+        if !work.must_sync && settings.write_back_us > 0 {
+            let point = node.armed;
+            self.write_back(id, std::mem::take(&mut work.batches));
+            return self.finish(id, work, point);
+        }
+        let sync_us = self.rng.in_span(node.disk.sync.unwrap_or(settings.sync));
         let (incarnation, number) = (node.incarnation, work.number);
-        if let NodeState::Up { writing, .. } = &mut node.state {
+        let event = Event::Synced { peer: id, incarnation, number };
+        if self.flaws.early_messages {
+            self.send_all(id, &mut work, usize::MAX);
+            self.answer_all(&mut work);
+        }
+        if let Some(NodeState::Up { writing, .. }) = self.nodes.get_mut(&id).map(|n| &mut n.state) {
             *writing = Some(Writing { work, durable: false });
         }
-        let event = Event::Synced { peer: id, incarnation, number };
         self.queue.push(self.now_us + sync_us, event);
-    }
-
-    /// A write is durable, whether or not the peer is able to hear of it.
-    pub(super) fn synced(&mut self, id: u64, incarnation: u64, number: u64) {
-        let Some(node) = self.nodes.get_mut(&id).filter(|n| n.incarnation == incarnation) else {
-            return;
-        };
-        let NodeState::Up { writing: Some(writing), .. } = &mut node.state else { return };
-        if writing.work.number != number {
-            return;
-        }
-        writing.durable = true;
-        node.disk.write(&writing.work.batches);
-        if let Some(journal) = &mut self.journal {
-            journal.push((id, writing.work.batches.clone()));
-        }
-        self.trace.number(id);
-        self.trace.number(number);
-        match &mut node.backlog {
-            Some(backlog) => backlog.written(Late::Written),
-            None => self.written(id),
-        }
     }
 
     /// The peer hears that its write is durable.
@@ -186,22 +180,17 @@ impl World {
 
     /// The batches are durable: messages and answers may leave, the peer may count its own log.
     /// Unless the machine is to stop at some `point` of it.
-    fn finish(&mut self, id: u64, work: Work, point: Option<CrashPoint>) {
+    fn finish(&mut self, id: u64, mut work: Work, point: Option<CrashPoint>) {
         let sent = match point {
             Some(CrashPoint::AfterWrite) => 0,
             Some(CrashPoint::AfterSending { messages }) => messages as usize,
             _ => usize::MAX,
         };
-        for message in work.messages.into_iter().take(sent) {
-            let Some(to) = message.to_peer.map(|peer| peer.id) else { continue };
-            self.send(id, to, message);
-        }
+        self.send_all(id, &mut work, sent);
         if let Some(point @ (CrashPoint::AfterWrite | CrashPoint::AfterSending { .. })) = point {
             return self.crash_at(id, point);
         }
-        for answer in work.answers {
-            self.answer(answer.token, answer.response);
-        }
+        self.answer_all(&mut work);
         if let Some(point @ CrashPoint::AfterAnswers) = point {
             return self.crash_at(id, point);
         }
@@ -214,29 +203,50 @@ impl World {
         }
     }
 
+    /// Sends at most `limit` of the messages.
+    fn send_all(&mut self, id: u64, work: &mut Work, limit: usize) {
+        for message in std::mem::take(&mut work.messages).into_iter().take(limit) {
+            let Some(to) = message.to_peer.map(|peer| peer.id) else { continue };
+            self.send(id, to, message);
+        }
+    }
+
+    fn answer_all(&mut self, work: &mut Work) {
+        for answer in std::mem::take(&mut work.answers) {
+            self.answer(answer.token, answer.response);
+        }
+    }
+
     pub(super) fn crash(&mut self, id: u64) {
         let Some(node) = self.nodes.get_mut(&id) else { return };
         if node.peer().is_none() {
             return;
         }
-        let lost_write = node.is_writing();
-        node.state = NodeState::Down;
+        let lost_write = self.power_off(id, false);
+        self.stop(id, NodeState::Down);
         self.note(What::Crashed { peer: id, lost_write });
         self.forget_process(id);
     }
 
     /// The peer cannot go on. It stays down until it is restarted from its disk.
     pub(super) fn fail(&mut self, id: u64, reason: String) {
+        self.power_off(id, false);
+        self.stop(id, NodeState::Failed(reason.clone()));
+        self.note(What::Failed { peer: id, reason });
+        self.forget_process(id);
+    }
+
+    pub(super) fn stop(&mut self, id: u64, state: NodeState) {
         if let Some(node) = self.nodes.get_mut(&id) {
-            node.state = NodeState::Failed(reason.clone());
-            self.note(What::Failed { peer: id, reason });
-            self.forget_process(id);
+            node.state = state;
         }
     }
 
     pub(super) fn restart(&mut self, id: u64) {
-        if self.nodes.get(&id).is_none_or(|node| node.peer().is_some()) {
-            return;
+        let Some(node) = self.nodes.get(&id).filter(|node| node.peer().is_none()) else { return };
+        let whole = node.disk.verify();
+        if let (Err(reason), false) = (whole, self.flaws.unchecked_records) {
+            return self.fail(id, reason);
         }
         if let Err(error) = self.start_peer(id) {
             self.fail(id, error.to_string());

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `mod.rs` | the clock, the queue, commands |
 //! | `processes.rs` | peers that stall, and peers that stop in mid-write |
+//! | `disks.rs` | syncs, errors, power cuts, damage |
 //! | `clocks.rs` | clocks that run wrong |
 //! | `faults.rs` | what is done to links and to messages on their way |
 //! | `machines.rs` | peers and disks: ticks, messages, syncs, crashes |
@@ -11,6 +12,7 @@
 //! | `observe.rs` | what tools see: views, happenings, the digest |
 
 mod clocks;
+mod disks;
 mod faults;
 mod machines;
 mod observe;
@@ -31,6 +33,7 @@ use crate::command::Command;
 use crate::digest::Digest;
 use crate::event::{Happening, What};
 use crate::faults::{LinkFault, Links};
+use crate::flaws::Flaws;
 use crate::network::{Flight, Network};
 use crate::node::{Node, REGION};
 use crate::rng::{WorldRng, mix};
@@ -41,6 +44,7 @@ use crate::scenario::{Scenario, ScenarioError, TimedCommand};
 pub struct World {
     scenario: Scenario,
     rules: Rules,
+    flaws: Flaws,
     now_us: u64,
     queue: Queue,
     rng: WorldRng,
@@ -86,15 +90,34 @@ impl World {
     /// # Errors
     /// A scenario that cannot be run.
     pub fn with_rules(scenario: &Scenario, rules: Rules) -> Result<Self, ScenarioError> {
+        Self::with_flaws(scenario, rules, Flaws::default())
+    }
+
+    /// A fresh cluster whose peers follow these rules and are driven with these mistakes, to see
+    /// what breaks.
+    ///
+    /// # Errors
+    /// A scenario that cannot be run.
+    pub fn with_flaws(
+        scenario: &Scenario,
+        rules: Rules,
+        flaws: Flaws,
+    ) -> Result<Self, ScenarioError> {
         scenario.validate()?;
+        let disk = Self::fresh_disk(scenario)?;
+        let disks = scenario.peer_ids().map(|id| (id, disk.clone())).collect();
+        let resume = Resume { disks, ..Resume::default() };
+        Self::start(scenario, resume, rules, flaws)
+    }
+
+    /// Every peer's disk on the first day.
+    fn fresh_disk(scenario: &Scenario) -> Result<Engines, ScenarioError> {
         let region = single_region(REGION, scenario.peer_ids());
         let mut disk = Engines::default();
         let batches =
             bootstrap(&disk, &region).map_err(|reason| ScenarioError::Start { peer: 0, reason })?;
         disk.write(&batches);
-        let disks = scenario.peer_ids().map(|id| (id, disk.clone())).collect();
-        let resume = Resume { disks, ..Resume::default() };
-        Self::start(scenario, resume, rules)
+        Ok(disk)
     }
 
     /// The cluster after a power cut: every peer starts from its disk, by the same path as after a
@@ -104,10 +127,15 @@ impl World {
     /// A scenario that cannot be run, or a disk that no peer can start from.
     pub fn resume(scenario: &Scenario, resume: Resume) -> Result<Self, ScenarioError> {
         scenario.validate()?;
-        Self::start(scenario, resume, Rules::default())
+        Self::start(scenario, resume, Rules::default(), Flaws::default())
     }
 
-    fn start(scenario: &Scenario, resume: Resume, rules: Rules) -> Result<Self, ScenarioError> {
+    fn start(
+        scenario: &Scenario,
+        resume: Resume,
+        rules: Rules,
+        flaws: Flaws,
+    ) -> Result<Self, ScenarioError> {
         let settings = &scenario.settings;
         let mut disks = resume.disks;
         let node = |id| {
@@ -116,6 +144,7 @@ impl World {
         let mut world = Self {
             scenario: scenario.clone(),
             rules,
+            flaws,
             now_us: resume.now_us,
             queue: Queue::default(),
             rng: WorldRng::new(mix(scenario.seed, resume.epoch)),
@@ -208,6 +237,7 @@ impl World {
             Event::Tick { peer, incarnation } => self.tick(peer, incarnation),
             Event::Arrival { flight } => self.arrival(flight),
             Event::Synced { peer, incarnation, number } => self.synced(peer, incarnation, number),
+            Event::Flush { peer, incarnation } => self.flush_by_itself(peer, incarnation),
             Event::Asked { request, attempt } => self.asked(request, attempt),
             Event::Answered { request, attempt, response } => {
                 self.answered(request, attempt, &response);
@@ -226,6 +256,7 @@ impl World {
             Command::Pause { peer } => self.pause(peer),
             Command::Resume { peer } => self.wake(peer),
             Command::Clock { peer, fault } => self.set_clock(peer, fault),
+            Command::Disk { peer, fault } => self.set_disk(peer, fault),
             Command::Restart { peer } => self.restart(peer),
             Command::Campaign { peer } => self.campaign(peer),
             Command::Partition { groups } => {

@@ -34,6 +34,7 @@ impl World {
                 Late::Message(flight) => self.deliver(flight),
                 Late::Asked { request, attempt } => self.propose(request, attempt, id),
                 Late::Written => self.written(id),
+                Late::WriteFailed(reason) => self.write_failed(id, reason),
             }
         }
     }

@@ -15,6 +15,8 @@ pub(super) enum Event {
     Arrival { flight: u64 },
     /// A peer's disk has made a write durable.
     Synced { peer: u64, incarnation: u64, number: u64 },
+    /// A peer's disk syncs by itself what was written without a sync.
+    Flush { peer: u64, incarnation: u64 },
     /// A client's attempt reaches a peer.
     Asked { request: u64, attempt: u32 },
     /// A peer's answer reaches a client.
