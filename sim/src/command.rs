@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::faults::{ClockFault, CrashPoint, DiskFault, FlightFault, LinkFault, Links};
+use crate::faults::{
+    ClientFault, ClockFault, CrashPoint, DiskFault, FlightFault, LinkFault, Links,
+};
 use crate::scenario::{Op, ScenarioError, in_range};
 
 /// Something that is done to the cluster from outside.
@@ -66,8 +68,8 @@ pub enum Command {
     },
     /// Mends every link that is cut or clogged. What was held arrives at once.
     Heal,
-    /// Takes every fault away: links work and lose nothing, clocks and disks work as they should, stalled
-    /// peers go on, peers that are down start. What is lost stays lost.
+    /// Takes every fault away: links work and lose nothing, clocks and disks work as they should, clients
+    /// are heard once, stalled peers go on, peers that are down start. What is lost stays lost.
     HealAll,
     /// Makes a peer's election timer fire now.
     Campaign {
@@ -93,8 +95,16 @@ pub enum Command {
         /// What is done.
         fault: FlightFault,
     },
-    /// A client sends a request.
+    /// Changes what happens between clients and peers.
+    Clients {
+        /// What happens.
+        fault: ClientFault,
+    },
+    /// A client sends a request. It does not wait for its earlier ones.
     Request {
+        /// Which client; each has its own belief of who leads.
+        #[serde(default)]
+        client: u64,
         /// What it asks.
         op: Op,
         /// The only peer to ask; none is whichever leads.
@@ -103,7 +113,15 @@ pub enum Command {
     },
 }
 
+/// Clients have numbers below this.
+const CLIENTS_MAX: u64 = 1_000;
+
 impl Command {
+    /// The first client asks whichever peer leads.
+    pub fn request(op: Op) -> Self {
+        Self::Request { client: 0, op, to: None }
+    }
+
     /// A peer is cut off from all others.
     pub fn isolate(peer: u64) -> Self {
         Self::Partition { groups: vec![vec![peer]] }
@@ -166,7 +184,9 @@ impl Command {
             Self::SetLoss { permille } => in_range("loss", (*permille).into(), 0, 1_000),
             Self::Link { on, fault } => on.validate(known).and_then(|()| fault.validate()),
             Self::Flight { fault, .. } => fault.validate(),
-            Self::Request { op, to } => {
+            Self::Clients { fault } => fault.validate(),
+            Self::Request { client, op, to } => {
+                in_range("client", *client, 0, CLIENTS_MAX - 1)?;
                 to.map_or(Ok(()), known)?;
                 op.validate()
             }

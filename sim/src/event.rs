@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use raft_core::{EntryId, StateRole, describe};
 
-use crate::faults::{ClockFault, CrashPoint, DiskFault, FlightFault, LinkFault, Links};
+use crate::faults::{
+    ClientFault, ClockFault, CrashPoint, DiskFault, FlightFault, LinkFault, Links,
+};
 use crate::inside;
 use crate::network::Flight;
 
@@ -174,6 +176,30 @@ pub enum What {
         /// What it asks.
         text: String,
     },
+    /// What happens between clients and peers changed.
+    ClientsSet {
+        /// What happens now.
+        fault: ClientFault,
+    },
+    /// A client's attempt never reaches its peer.
+    AttemptLost {
+        /// The request.
+        request: u64,
+        /// The peer that was asked.
+        target: u64,
+    },
+    /// A copy of a client's attempt is on its way.
+    AttemptCopied {
+        /// The request.
+        request: u64,
+        /// The peer that is asked once more.
+        target: u64,
+    },
+    /// A peer's answer never reaches its client.
+    AnswerLost {
+        /// The request.
+        request: u64,
+    },
     /// A client asked again.
     Retried {
         /// The request.
@@ -218,6 +244,10 @@ impl What {
             | Self::HealedAll
             | Self::LinkSet { .. }
             | Self::LossSet { .. }
+            | Self::ClientsSet { .. }
+            | Self::AttemptLost { .. }
+            | Self::AttemptCopied { .. }
+            | Self::AnswerLost { .. }
             | Self::Invoked { .. }
             | Self::Retried { .. }
             | Self::Ended { .. } => None,
@@ -286,6 +316,14 @@ impl fmt::Display for What {
             Self::HealedAll => f.write_str("every fault is taken away"),
             Self::Healed => f.write_str("all links healed"),
             Self::LossSet { permille } => write!(f, "loss {permille}‰"),
+            Self::ClientsSet { fault } => write!(f, "{fault}"),
+            Self::AttemptLost { request, target } => {
+                write!(f, "c{request} ✗ its request to n{target} is lost")
+            }
+            Self::AttemptCopied { request, target } => {
+                write!(f, "c{request} asks n{target} a second time with the same request")
+            }
+            Self::AnswerLost { request } => write!(f, "c{request} ✗ its answer is lost"),
             Self::Retried { request, target } => write!(f, "c{request} asks n{target}"),
             Self::Invoked { request, text } | Self::Ended { request, text } => {
                 write!(f, "c{request} {text}")

@@ -179,6 +179,35 @@ pub enum DiskFault {
     Mend,
 }
 
+/// What happens between clients and peers, to whatever is sent from now on. Each kind is set on its
+/// own and stays until it is set again or everything is healed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum ClientFault {
+    /// Some attempts never reach their peer, and some answers never reach their client.
+    Loss {
+        /// Of 1,000.
+        permille: u32,
+    },
+    /// Some attempts reach their peer twice, each after its own delay.
+    Duplicate {
+        /// Of 1,000.
+        permille: u32,
+    },
+    /// Some attempts reach their peer a second time when the client may be long done.
+    Replay {
+        /// Of 1,000.
+        permille: u32,
+        /// How much later.
+        delay: Span,
+    },
+    /// Every request that is under way is sent so many times more, at once, to the peer it waits for.
+    Storm {
+        /// How many times.
+        copies: u32,
+    },
+}
+
 impl Links {
     /// Whether the link from `from` to `to` is one of them.
     pub fn contain(self, from: u64, to: u64) -> bool {
@@ -249,6 +278,20 @@ impl DiskFault {
         match self {
             Self::Slow { sync } => sync.validate("disk sync time"),
             _ => Ok(()),
+        }
+    }
+}
+
+impl ClientFault {
+    pub(crate) fn validate(self) -> Result<(), ScenarioError> {
+        match self {
+            Self::Loss { permille } => in_range("client loss", permille.into(), 0, 1_000),
+            Self::Duplicate { permille } => in_range("duplication", permille.into(), 0, 1_000),
+            Self::Replay { permille, delay } => {
+                in_range("replay", permille.into(), 0, 1_000)?;
+                delay.validate("replay delay")
+            }
+            Self::Storm { copies } => in_range("copies", copies.into(), 1, 100),
         }
     }
 }
@@ -341,6 +384,25 @@ impl fmt::Display for DiskFault {
                  break",
             ),
             Self::Mend => f.write_str("works again"),
+        }
+    }
+}
+
+impl fmt::Display for ClientFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Loss { permille } => {
+                write!(f, "clients lose {permille}‰ of their requests and answers")
+            }
+            Self::Duplicate { permille } => {
+                write!(f, "{permille}‰ of the clients' requests arrive twice")
+            }
+            Self::Replay { permille, delay } => {
+                write!(f, "{permille}‰ of the clients' requests come again after {delay}")
+            }
+            Self::Storm { copies } => {
+                write!(f, "a storm: every client sends its request {copies} times more")
+            }
         }
     }
 }

@@ -9,7 +9,7 @@
 //!
 //! let mut world = World::new(&Scenario::new(42))?;
 //! world.run_until(2_000_000);
-//! world.apply(Command::Request { op: Op::Put { key: "k".into(), value: "v".into() }, to: None })?;
+//! world.apply(Command::request(Op::Put { key: "k".into(), value: "v".into() }))?;
 //! world.run_until(4_000_000);
 //! let request = world.requests().last().ok_or("no request")?;
 //! assert_eq!(request.outcome, Some(Outcome::Done(Reply::Written)));
@@ -36,7 +36,7 @@ pub use check::{Invariant, Violation};
 pub use client::{Outcome, Reply, Request};
 pub use command::Command;
 pub use event::{Happening, What};
-pub use faults::{ClockFault, CrashPoint, DiskFault, FlightFault, LinkFault, Links};
+pub use faults::{ClientFault, ClockFault, CrashPoint, DiskFault, FlightFault, LinkFault, Links};
 pub use flaws::Flaws;
 pub use network::Flight;
 pub use node::{Ear, Node};

@@ -3,7 +3,7 @@
 use raft_core::describe;
 use raft_core::proto::raft_serverpb::RaftMessage;
 
-use crate::faults::{LinkFault, Links};
+use crate::faults::{ClientFault, LinkFault, Links};
 use crate::rng::WorldRng;
 use crate::scenario::{Settings, Span};
 
@@ -106,6 +106,17 @@ impl Link {
     }
 }
 
+/// What happens between clients and peers.
+#[derive(Clone, Copy, Debug, Default)]
+struct ClientWays {
+    /// Some fault is on.
+    faulty: bool,
+    loss_permille: u32,
+    duplicate_permille: u32,
+    replay_permille: u32,
+    replay: Option<Span>,
+}
+
 /// The network: every way from a peer to another, with its faults.
 #[derive(Clone, Debug)]
 pub(crate) struct Network {
@@ -114,12 +125,13 @@ pub(crate) struct Network {
     /// At `(from - 1) * peers + (to - 1)`.
     links: Vec<Link>,
     sent: u64,
+    clients: ClientWays,
 }
 
 impl Network {
     pub(crate) fn new(peers: u64, settings: &Settings) -> Self {
         let links = (0..peers * peers).map(|_| Link::new(settings)).collect();
-        Self { settings: *settings, peers, links, sent: 0 }
+        Self { settings: *settings, peers, links, sent: 0, clients: ClientWays::default() }
     }
 
     fn position(&self, from: u64, to: u64) -> usize {
@@ -170,6 +182,7 @@ impl Network {
     /// Takes all faults from every link, and all loss.
     pub(crate) fn heal_all(&mut self) {
         self.settings.loss_permille = 0;
+        self.clients = ClientWays::default();
         self.heal();
         self.set(Links::All, LinkFault::Mend);
     }
@@ -252,5 +265,36 @@ impl Network {
     /// How long a client's message travels.
     pub(crate) fn client_latency(&self, rng: &mut WorldRng) -> u64 {
         rng.in_span(self.settings.latency)
+    }
+
+    /// Changes what happens between clients and peers.
+    pub(crate) fn set_clients(&mut self, fault: ClientFault) {
+        let ways = &mut self.clients;
+        match fault {
+            ClientFault::Loss { permille } => ways.loss_permille = permille,
+            ClientFault::Duplicate { permille } => ways.duplicate_permille = permille,
+            ClientFault::Replay { permille, delay } => {
+                (ways.replay_permille, ways.replay) = (permille, Some(delay));
+            }
+            ClientFault::Storm { .. } => {}
+        }
+        let rates = ways.loss_permille + ways.duplicate_permille + ways.replay_permille;
+        ways.faulty = rates > 0;
+    }
+
+    /// Whether something a client sends, or is sent, is lost.
+    pub(crate) fn loses_for_client(&self, rng: &mut WorldRng) -> bool {
+        self.clients.faulty && rng.chance(self.clients.loss_permille)
+    }
+
+    /// When the copies of a client's attempt arrive, counted from now.
+    pub(crate) fn client_copies(&self, rng: &mut WorldRng) -> [Option<u64>; 2] {
+        let ways = &self.clients;
+        if !ways.faulty {
+            return [None, None];
+        }
+        let twice = rng.chance(ways.duplicate_permille).then(|| self.client_latency(rng));
+        let late = rng.chance(ways.replay_permille);
+        [twice, ways.replay.filter(|_| late).map(|delay| rng.in_span(delay))]
     }
 }

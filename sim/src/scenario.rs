@@ -283,7 +283,11 @@ mod tests {
             TimedCommand { at_us: 6, command: Command::Partition { groups: vec![vec![1, 2]] } },
             TimedCommand {
                 at_us: 9,
-                command: Command::Request { op: Op::Get { key: "k".into() }, to: Some(3) },
+                command: Command::Request {
+                    client: 0,
+                    op: Op::Get { key: "k".into() },
+                    to: Some(3),
+                },
             },
         ];
         let json = serde_json::to_string(&scenario).unwrap();
@@ -326,7 +330,7 @@ mod tests {
         let twice = Command::Partition { groups: vec![vec![1], vec![1]] };
         assert!(commands(vec![(1, twice)]).contains("two groups"));
         let key = "k".repeat(65);
-        let get = Command::Request { op: Op::Get { key }, to: None };
+        let get = Command::Request { client: 0, op: Op::Get { key }, to: None };
         assert!(commands(vec![(1, get)]).contains("key length"));
     }
 }

@@ -1,4 +1,4 @@
-//! What is done to links and to messages on their way.
+//! What is done to links, to messages on their way, and to everything at once.
 
 use std::sync::Arc;
 

@@ -239,6 +239,9 @@ impl World {
             Event::Synced { peer, incarnation, number } => self.synced(peer, incarnation, number),
             Event::Flush { peer, incarnation } => self.flush_by_itself(peer, incarnation),
             Event::Asked { request, attempt } => self.asked(request, attempt),
+            Event::AskedAgain { request, attempt, target } => {
+                self.asked_again(request, attempt, target);
+            }
             Event::Answered { request, attempt, response } => {
                 self.answered(request, attempt, &response);
             }
@@ -275,7 +278,8 @@ impl World {
             }
             Command::Link { on, fault } => self.set_links(on, fault),
             Command::Flight { id, fault } => self.meddle(id, fault),
-            Command::Request { op, to } => self.invoke(op, to),
+            Command::Clients { fault } => self.set_clients(fault),
+            Command::Request { client, op, to } => self.invoke(client, op, to),
         }
     }
 }

@@ -19,6 +19,8 @@ pub(super) enum Event {
     Flush { peer: u64, incarnation: u64 },
     /// A client's attempt reaches a peer.
     Asked { request: u64, attempt: u32 },
+    /// A copy of a client's attempt reaches a peer.
+    AskedAgain { request: u64, attempt: u32, target: u64 },
     /// A peer's answer reaches a client.
     Answered { request: u64, attempt: u32, response: Box<RaftCmdResponse> },
     /// A client has waited long enough for this attempt.
