@@ -20,6 +20,8 @@ const HISTORY_MAX: usize = 1_000;
 pub struct Request {
     /// Unique in the run, in the order of invocation.
     pub id: u64,
+    /// Whose it is.
+    pub client: u64,
     /// What it asks.
     pub op: Op,
     /// The only peer to ask; none is whichever leads.
@@ -77,8 +79,8 @@ pub(crate) enum Next {
 pub(crate) struct Clients {
     requests: BTreeMap<u64, Request>,
     next_id: u64,
-    /// Who answered last, as far as known.
-    pub(crate) leader_hint: Option<u64>,
+    /// Who answered last, as far as each client knows.
+    believed: BTreeMap<u64, u64>,
 }
 
 impl Clients {
@@ -87,10 +89,11 @@ impl Clients {
         Self { next_id: last_id, ..Self::default() }
     }
 
-    pub(crate) fn invoke(&mut self, op: Op, only: Option<u64>, now_us: u64) -> u64 {
+    pub(crate) fn invoke(&mut self, client: u64, op: Op, only: Option<u64>, now_us: u64) -> u64 {
         self.next_id += 1;
         let request = Request {
             id: self.next_id,
+            client,
             op,
             only,
             invoked_us: now_us,
@@ -128,13 +131,22 @@ impl Clients {
 
     /// Starts another attempt and returns its number and target; none if the request has ended.
     pub(crate) fn attempt(&mut self, id: u64, hint: Option<u64>, peers: u64) -> Option<(u32, u64)> {
-        let believed = self.leader_hint;
-        let request = self.open(id)?;
+        let believed = &self.believed;
+        let request = self.requests.get_mut(&id).filter(|request| request.outcome.is_none())?;
         request.attempts += 1;
-        let first_try = believed.filter(|_| request.attempts == 1);
+        let first_try = believed.get(&request.client).filter(|_| request.attempts == 1).copied();
         let wanted = request.only.or_else(|| hint.or(first_try).filter(|id| request.may_ask(*id)));
         request.target = wanted.unwrap_or_else(|| request.following(peers));
         Some((request.attempts, request.target))
+    }
+
+    /// The client of request `id` believes that this peer leads, or no longer knows who does.
+    pub(crate) fn believe(&mut self, id: u64, leader: Option<u64>) {
+        let Some(request) = self.requests.get(&id) else { return };
+        match leader {
+            Some(leader) => self.believed.insert(request.client, leader),
+            None => self.believed.remove(&request.client),
+        };
     }
 
     /// The request, if it has not ended and `attempt` is its latest.
@@ -241,7 +253,7 @@ mod tests {
 
     fn clients() -> Clients {
         let mut clients = Clients::default();
-        clients.invoke(Op::Get { key: "k".into() }, None, 0);
+        clients.invoke(0, Op::Get { key: "k".into() }, None, 0);
         clients
     }
 
@@ -251,8 +263,8 @@ mod tests {
         assert_eq!(clients.attempt(1, None, 3), Some((1, 1)));
         assert_eq!(clients.attempt(1, Some(3), 3), Some((2, 3)));
         assert_eq!(clients.attempt(1, None, 3), Some((3, 1)));
-        clients.leader_hint = Some(2);
-        let id = clients.invoke(Op::Get { key: "k".into() }, None, 0);
+        clients.believe(1, Some(2));
+        let id = clients.invoke(0, Op::Get { key: "k".into() }, None, 0);
         assert_eq!(clients.attempt(id, None, 3), Some((1, 2)));
         assert_eq!(clients.attempt(id, None, 3), Some((2, 3)), "it did not answer: try others");
     }
@@ -284,7 +296,7 @@ mod tests {
     #[test]
     fn a_pinned_request_never_goes_elsewhere_and_a_refusal_ends_it() {
         let mut clients = Clients::default();
-        let id = clients.invoke(Op::Get { key: "k".into() }, Some(2), 0);
+        let id = clients.invoke(0, Op::Get { key: "k".into() }, Some(2), 0);
         assert_eq!(clients.attempt(id, Some(3), 3), Some((1, 2)));
         let refusal = Error::NotLeader { region_id: 1, leader: None }.to_response(6);
         assert!(matches!(clients.get(id).unwrap().read(&refusal), Next::End(Outcome::Refused(_))));
@@ -303,7 +315,7 @@ mod tests {
     fn memory_is_bounded_and_open_requests_are_kept() {
         let mut clients = clients();
         for _ in 0..2 * HISTORY_MAX {
-            let id = clients.invoke(Op::Get { key: "k".into() }, None, 0);
+            let id = clients.invoke(0, Op::Get { key: "k".into() }, None, 0);
             clients.open(id).unwrap().end(Outcome::Unknown, 1);
         }
         assert_eq!(clients.requests.len(), HISTORY_MAX);

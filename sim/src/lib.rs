@@ -9,17 +9,22 @@
 //!
 //! let mut world = World::new(&Scenario::new(42))?;
 //! world.run_until(2_000_000);
-//! world.apply(Command::Request { op: Op::Put { key: "k".into(), value: "v".into() }, to: None })?;
+//! world.apply(Command::request(Op::Put { key: "k".into(), value: "v".into() }))?;
 //! world.run_until(4_000_000);
 //! let request = world.requests().last().ok_or("no request")?;
 //! assert_eq!(request.outcome, Some(Outcome::Done(Reply::Written)));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod backlog;
 mod check;
 mod client;
+mod command;
 mod digest;
+mod disk;
 mod event;
+mod faults;
+mod flaws;
 mod inside;
 mod network;
 mod node;
@@ -29,8 +34,11 @@ mod world;
 
 pub use check::{Invariant, Violation};
 pub use client::{Outcome, Reply, Request};
+pub use command::Command;
 pub use event::{Happening, What};
+pub use faults::{ClientFault, ClockFault, CrashPoint, DiskFault, FlightFault, LinkFault, Links};
+pub use flaws::Flaws;
 pub use network::Flight;
 pub use node::{Ear, Node};
-pub use scenario::{Command, Op, Scenario, ScenarioError, Settings, Span, TimedCommand, VERSION};
+pub use scenario::{Op, Scenario, ScenarioError, Settings, Span, TimedCommand, VERSION};
 pub use world::{Resume, World};

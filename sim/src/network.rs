@@ -1,12 +1,14 @@
 //! Links between peers, and the messages on them.
 
-use std::collections::BTreeMap;
-
 use raft_core::describe;
 use raft_core::proto::raft_serverpb::RaftMessage;
 
+use crate::faults::{ClientFault, LinkFault, Links};
 use crate::rng::WorldRng;
-use crate::scenario::Span;
+use crate::scenario::{Settings, Span};
+
+/// Messages that a clogged link holds; like any queue it is bounded, and what comes after is lost.
+const HELD_MAX: u32 = 1_000;
 
 /// A message between two peers on its way.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,6 +25,8 @@ pub struct Flight {
     pub arrives_us: u64,
     /// When it is lost on the way; none if it is not.
     pub dies_us: Option<u64>,
+    /// Whether it is held on the way until somebody releases it.
+    pub held: bool,
     /// What it says.
     pub message: RaftMessage,
 }
@@ -33,47 +37,159 @@ impl Flight {
         self.message.message.as_ref().map(describe::message).unwrap_or_default()
     }
 
-    /// When the flight ends, one way or the other.
+    /// When the flight ends, one way or the other, if it is not held.
     pub(crate) fn ends_us(&self) -> u64 {
         self.dies_us.unwrap_or(self.arrives_us)
     }
 }
 
-/// The network: groups that cannot hear each other, a loss rate, a range of latencies.
+/// One way from a peer to another.
+#[derive(Clone, Copy, Debug)]
+struct Link {
+    /// A partition or a topology separates the two.
+    apart: bool,
+    cut: bool,
+    /// Some fault beyond loss is on: a link without one is spared all further questions.
+    faulty: bool,
+    clogged: bool,
+    held: u32,
+    loss_permille: u32,
+    duplicate_permille: u32,
+    replay_permille: u32,
+    tail_permille: u32,
+    tail_max_us: u64,
+    delay: Span,
+    replay: Span,
+    /// When the last message arrives, for links that keep the order.
+    last_us: u64,
+}
+
+impl Link {
+    fn new(settings: &Settings) -> Self {
+        Self {
+            apart: false,
+            cut: false,
+            faulty: false,
+            clogged: false,
+            held: 0,
+            loss_permille: settings.loss_permille,
+            duplicate_permille: 0,
+            replay_permille: 0,
+            tail_permille: 0,
+            tail_max_us: 0,
+            delay: settings.latency,
+            replay: settings.latency,
+            last_us: 0,
+        }
+    }
+
+    fn set(&mut self, fault: LinkFault, settings: &Settings) {
+        match fault {
+            LinkFault::Loss { permille } => self.loss_permille = permille,
+            LinkFault::Duplicate { permille } => self.duplicate_permille = permille,
+            LinkFault::Delay { span } => self.delay = span,
+            LinkFault::Tail { permille, max_us } => {
+                (self.tail_permille, self.tail_max_us) = (permille, max_us);
+            }
+            LinkFault::Replay { permille, delay } => {
+                (self.replay_permille, self.replay) = (permille, delay);
+            }
+            LinkFault::Cut => self.cut = true,
+            LinkFault::Clog => self.clogged = true,
+            LinkFault::Burst => (self.clogged, self.held) = (false, 0),
+            LinkFault::Mend => {
+                *self = Self { apart: self.apart, last_us: self.last_us, ..Self::new(settings) };
+            }
+        }
+        let rates = self.duplicate_permille + self.replay_permille + self.tail_permille;
+        self.faulty = self.clogged || rates > 0;
+    }
+}
+
+/// What happens between clients and peers.
+#[derive(Clone, Copy, Debug, Default)]
+struct ClientWays {
+    /// Some fault is on.
+    faulty: bool,
+    loss_permille: u32,
+    duplicate_permille: u32,
+    replay_permille: u32,
+    replay: Option<Span>,
+}
+
+/// The network: every way from a peer to another, with its faults.
 #[derive(Clone, Debug)]
 pub(crate) struct Network {
-    latency: Span,
-    loss_permille: u32,
-    /// Group of each peer; peers of different groups are cut off from each other. Empty: no cuts.
-    groups: BTreeMap<u64, usize>,
+    settings: Settings,
+    peers: u64,
+    /// At `(from - 1) * peers + (to - 1)`.
+    links: Vec<Link>,
     sent: u64,
+    clients: ClientWays,
 }
 
 impl Network {
-    pub(crate) fn new(latency: Span, loss_permille: u32) -> Self {
-        Self { latency, loss_permille, groups: BTreeMap::new(), sent: 0 }
+    pub(crate) fn new(peers: u64, settings: &Settings) -> Self {
+        let links = (0..peers * peers).map(|_| Link::new(settings)).collect();
+        Self { settings: *settings, peers, links, sent: 0, clients: ClientWays::default() }
     }
 
-    pub(crate) fn set_loss(&mut self, permille: u32) {
-        self.loss_permille = permille;
+    fn position(&self, from: u64, to: u64) -> usize {
+        if from == 0 || to == 0 || from > self.peers || to > self.peers {
+            // Finds no link.
+            return usize::MAX;
+        }
+        usize::try_from((from - 1) * self.peers + to - 1).unwrap_or(usize::MAX)
+    }
+
+    fn each(&mut self, mut action: impl FnMut(u64, u64, &mut Link)) {
+        let peers = self.peers;
+        for (position, link) in (0..).zip(&mut self.links) {
+            action(position / peers + 1, position % peers + 1, link);
+        }
+    }
+
+    /// Changes what some links do.
+    pub(crate) fn set(&mut self, on: Links, fault: LinkFault) {
+        let settings = self.settings;
+        self.each(|from, to, link| {
+            if on.contain(from, to) {
+                link.set(fault, &settings);
+            }
+        });
     }
 
     pub(crate) fn partition(&mut self, groups: &[Vec<u64>]) {
-        self.groups = (1..)
-            .zip(groups)
-            .flat_map(|(group, peers)| peers.iter().map(move |&peer| (peer, group)))
-            .collect();
+        // A peer that no group names is in the group of none.
+        let group = |id| groups.iter().position(|group| group.contains(&id));
+        self.each(|from, to, link| link.apart = group(from) != group(to));
     }
 
+    /// Leaves only these ways open.
+    pub(crate) fn only(&mut self, ways: &[(u64, u64)]) {
+        self.each(|from, to, link| link.apart = !ways.contains(&(from, to)));
+    }
+
+    /// Opens every link. What they do to messages that get through stays as it is.
     pub(crate) fn heal(&mut self) {
-        self.groups.clear();
+        let settings = self.settings;
+        self.each(|_, _, link| {
+            (link.apart, link.cut) = (false, false);
+            link.set(LinkFault::Burst, &settings);
+        });
+    }
+
+    /// Takes all faults from every link, and all loss.
+    pub(crate) fn heal_all(&mut self) {
+        self.settings.loss_permille = 0;
+        self.clients = ClientWays::default();
+        self.heal();
+        self.set(Links::All, LinkFault::Mend);
     }
 
     /// Whether messages from `from` to `to` get through.
     pub(crate) fn is_connected(&self, from: u64, to: u64) -> bool {
-        // A peer that no group names is in group 0.
-        let group = |id| self.groups.get(&id).copied().unwrap_or(0);
-        group(from) == group(to)
+        self.links.get(self.position(from, to)).is_some_and(|link| !link.apart && !link.cut)
     }
 
     /// Sends a message: decides how long it travels and whether it is lost half-way.
@@ -86,23 +202,99 @@ impl Network {
         rng: &mut WorldRng,
     ) -> Flight {
         self.sent += 1;
-        let travel = rng.in_span(self.latency);
-        // Drawn whatever the links are, so that a cut does not shift all later chance.
-        let unlucky = rng.chance(self.loss_permille);
-        let lost = unlucky || !self.is_connected(from, to);
-        Flight {
-            id: self.sent,
+        let id = self.sent;
+        let (fifo, position) = (self.settings.fifo, self.position(from, to));
+        let mut flight = Flight {
+            id,
             from,
             to,
             sent_us: now_us,
-            arrives_us: now_us + travel,
-            dies_us: lost.then_some(now_us + travel / 2),
+            arrives_us: now_us,
+            dies_us: Some(now_us),
+            held: false,
             message,
+        };
+        let Some(link) = self.links.get_mut(position) else { return flight };
+        let mut travel = rng.in_span(link.delay);
+        // Drawn whatever the links are, so that a cut does not shift all later chance.
+        let unlucky = rng.chance(link.loss_permille);
+        let mut lost = unlucky || link.apart || link.cut;
+        if link.faulty {
+            if rng.chance(link.tail_permille) {
+                travel += rng.below(link.tail_max_us) + 1;
+            }
+            if link.clogged && !lost {
+                lost = link.held >= HELD_MAX;
+                link.held += 1;
+                flight.held = !lost;
+            }
         }
+        flight.arrives_us = now_us + travel;
+        if fifo {
+            flight.arrives_us = flight.arrives_us.max(link.last_us);
+            link.last_us = flight.arrives_us;
+        }
+        flight.dies_us = lost.then_some(now_us + travel / 2);
+        flight
+    }
+
+    /// Whether the link may make copies of what it carries.
+    pub(crate) fn is_faulty(&self, from: u64, to: u64) -> bool {
+        self.links.get(self.position(from, to)).is_some_and(|link| link.faulty)
+    }
+
+    /// The copies that the link makes of a message that was just sent: how much later or earlier
+    /// each is to arrive is drawn anew.
+    pub(crate) fn copies(&mut self, flight: &Flight, rng: &mut WorldRng) -> [Option<Flight>; 2] {
+        let Some(link) = self.links.get(self.position(flight.from, flight.to)) else {
+            return [None, None];
+        };
+        let now_us = flight.sent_us;
+        let twice = rng.chance(link.duplicate_permille).then(|| now_us + rng.in_span(link.delay));
+        let old = rng.chance(link.replay_permille).then(|| now_us + rng.in_span(link.replay));
+        [twice, old].map(|at_us| at_us.map(|at_us| self.copy(flight, at_us)))
+    }
+
+    /// A copy of a message that arrives at `at_us`, whatever becomes of the original.
+    pub(crate) fn copy(&mut self, flight: &Flight, at_us: u64) -> Flight {
+        self.sent += 1;
+        let id = self.sent;
+        Flight { id, arrives_us: at_us, dies_us: None, held: false, ..flight.clone() }
     }
 
     /// How long a client's message travels.
     pub(crate) fn client_latency(&self, rng: &mut WorldRng) -> u64 {
-        rng.in_span(self.latency)
+        rng.in_span(self.settings.latency)
+    }
+
+    /// Changes what happens between clients and peers.
+    pub(crate) fn set_clients(&mut self, fault: ClientFault) {
+        let ways = &mut self.clients;
+        match fault {
+            ClientFault::Loss { permille } => ways.loss_permille = permille,
+            ClientFault::Duplicate { permille } => ways.duplicate_permille = permille,
+            ClientFault::Replay { permille, delay } => {
+                (ways.replay_permille, ways.replay) = (permille, Some(delay));
+            }
+            ClientFault::Storm { .. } => {}
+        }
+        let rates = ways.loss_permille + ways.duplicate_permille + ways.replay_permille;
+        ways.faulty = rates > 0;
+    }
+
+    /// Whether something a client sends, or is sent, is lost.
+    pub(crate) fn loses_for_client(&self, rng: &mut WorldRng) -> bool {
+        self.clients.faulty && rng.chance(self.clients.loss_permille)
+    }
+
+    /// When the copies of a client's attempt arrive, counted from now.
+    pub(crate) fn client_copies(&self, rng: &mut WorldRng) -> [Option<u64>; 2] {
+        let ways = &self.clients;
+        if !ways.faulty {
+            return [None, None];
+        }
+        let twice = rng.chance(ways.duplicate_permille).then(|| self.client_latency(rng));
+        let late = rng.chance(ways.replay_permille);
+        [twice, ways.replay.filter(|_| late).map(|delay| rng.in_span(delay))]
     }
 }

@@ -4,6 +4,9 @@ use raft_core::proto::metapb;
 use raft_core::{Event, Rules, Tracer};
 use raft_kv::{Engines, Peer, PeerConfig, Work};
 
+use crate::backlog::Backlog;
+use crate::disk::Disk;
+use crate::faults::CrashPoint;
 use crate::rng::mix;
 use crate::scenario::Scenario;
 
@@ -30,12 +33,29 @@ impl Tracer for Ear {
 /// One machine of the cluster.
 #[derive(Clone, Debug)]
 pub struct Node {
-    /// What is durable.
-    pub(crate) disk: Engines,
+    pub(crate) disk: Disk,
     pub(crate) state: NodeState,
     /// Counts the peer's starts; what belongs to an earlier one is void.
     pub(crate) incarnation: u64,
+    /// When the clock ticks next; never if it stands still.
     pub(crate) next_tick_us: u64,
+    /// Virtual time between two ticks; [`FROZEN`] if the clock stands still.
+    pub(crate) period_us: u64,
+    /// What piled up, if the peer is stalled.
+    pub(crate) backlog: Option<Backlog>,
+    /// Where the next write is to end.
+    pub(crate) armed: Option<CrashPoint>,
+}
+
+/// The period of a clock that stands still.
+pub(crate) const FROZEN: u64 = u64::MAX;
+
+/// Work that the disk is busy with.
+#[derive(Clone, Debug)]
+pub(crate) struct Writing {
+    pub(crate) work: Work,
+    /// It is durable, and the peer is too stalled to hear of it.
+    pub(crate) durable: bool,
 }
 
 /// Whether a machine runs.
@@ -44,8 +64,7 @@ pub struct Node {
 pub(crate) enum NodeState {
     Up {
         peer: Peer<Ear>,
-        /// Work that the disk is busy with.
-        writing: Option<Work>,
+        writing: Option<Writing>,
     },
     Down,
     /// The peer stopped by itself, and why.
@@ -54,9 +73,17 @@ pub(crate) enum NodeState {
 
 impl Node {
     /// A machine that is down, with this disk, after `epoch` power cuts.
-    pub(crate) fn new(disk: Engines, epoch: u64) -> Self {
-        // Starts after different power cuts must not draw the same time-outs.
-        Self { disk, state: NodeState::Down, incarnation: epoch << 32, next_tick_us: 0 }
+    pub(crate) fn new(durable: Engines, epoch: u64, period_us: u64) -> Self {
+        Self {
+            disk: Disk::new(durable),
+            state: NodeState::Down,
+            // Starts after different power cuts must not draw the same time-outs.
+            incarnation: epoch << 32,
+            next_tick_us: FROZEN,
+            period_us,
+            backlog: None,
+            armed: None,
+        }
     }
 
     /// The peer, if it is up.
@@ -84,12 +111,28 @@ impl Node {
 
     /// Whether the disk is busy with a write that a crash would lose.
     pub fn is_writing(&self) -> bool {
-        matches!(&self.state, NodeState::Up { writing: Some(_), .. })
+        matches!(&self.state, NodeState::Up { writing: Some(writing), .. } if !writing.durable)
     }
 
-    /// What a crash now would leave.
+    /// Whether the peer is up but stalled.
+    pub fn is_paused(&self) -> bool {
+        self.backlog.is_some()
+    }
+
+    /// Whether the machine's clock stands still.
+    pub fn is_frozen(&self) -> bool {
+        self.period_us == FROZEN
+    }
+
+    /// What a crash now would leave at the least.
     pub fn disk(&self) -> &Engines {
-        &self.disk
+        self.disk.durable()
+    }
+
+    /// Whether the disk was wiped or rolled back: the peer may break promises that it gave, and what
+    /// follows from it is no fault of Raft's.
+    pub fn is_outside_the_model(&self) -> bool {
+        self.disk.set_back
     }
 
     /// How often the peer was started.
@@ -97,7 +140,7 @@ impl Node {
         self.incarnation
     }
 
-    /// Virtual time of the peer's next tick.
+    /// Virtual time of the peer's next tick; the end of time if its clock stands still.
     pub fn next_tick_us(&self) -> u64 {
         self.next_tick_us
     }
@@ -121,7 +164,7 @@ impl Node {
             rules,
         };
         let ear = Ear { listens, heard: Vec::new() };
-        let peer = Peer::with_tracer(&config, self.disk.clone(), ear)?;
+        let peer = Peer::with_tracer(&config, self.disk.durable().clone(), ear)?;
         self.state = NodeState::Up { peer, writing: None };
         Ok(())
     }

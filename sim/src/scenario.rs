@@ -6,13 +6,15 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::command::Command;
+
 /// Version of the format that this crate writes.
 pub const VERSION: u32 = 1;
 const PEERS_MAX: u64 = 9;
 const COMMANDS_MAX: usize = 10_000;
 const KEY_BYTES_MAX: usize = 64;
 const VALUE_BYTES_MAX: usize = 1_024;
-const HOUR_US: u64 = 3_600_000_000;
+pub(crate) const HOUR_US: u64 = 3_600_000_000;
 
 /// Everything that decides a run. The same scenario gives the same run on every platform.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,8 +48,13 @@ pub struct Settings {
     pub latency: Span,
     /// How long a disk needs to make a write durable.
     pub sync: Span,
+    /// How long a write that need not be durable at once may wait for a sync; 0: no write waits. A
+    /// crash may lose what waits, and leaves the write under way to chance.
+    pub write_back_us: u64,
     /// Messages between peers that are lost, of 1,000.
     pub loss_permille: u32,
+    /// Whether messages on one link keep their order. Off: one that travels for less long overtakes.
+    pub fifo: bool,
     /// How long a client waits for one answer before it asks elsewhere.
     pub client_timeout_us: u64,
     /// How long a client tries at all.
@@ -74,7 +81,9 @@ impl Default for Settings {
             heartbeat_tick: 2,
             latency: Span { min_us: 20_000, max_us: 45_000 },
             sync: Span { min_us: 2_000, max_us: 6_000 },
+            write_back_us: 0,
             loss_permille: 0,
+            fifo: false,
             client_timeout_us: 1_000_000,
             client_deadline_us: 5_000_000,
         }
@@ -89,49 +98,6 @@ pub struct TimedCommand {
     pub at_us: u64,
     /// What is done.
     pub command: Command,
-}
-
-/// Something that is done to the cluster from outside.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum Command {
-    /// Stops a peer at once. What its disk has not finished to write is lost. A peer that is down
-    /// stays down.
-    Crash {
-        /// The peer.
-        peer: u64,
-    },
-    /// Starts a peer from its disk. A peer that is up stays up.
-    Restart {
-        /// The peer.
-        peer: u64,
-    },
-    /// Cuts every link between peers of different groups, both ways. Peers that no group names form
-    /// one more. Replaces an earlier partition.
-    Partition {
-        /// The groups.
-        groups: Vec<Vec<u64>>,
-    },
-    /// Mends every link.
-    Heal,
-    /// Makes a peer's election timer fire now.
-    Campaign {
-        /// The peer.
-        peer: u64,
-    },
-    /// Changes how many messages are lost.
-    SetLoss {
-        /// Of 1,000.
-        permille: u32,
-    },
-    /// A client sends a request.
-    Request {
-        /// What it asks.
-        op: Op,
-        /// The only peer to ask; none is whichever leads.
-        #[serde(default)]
-        to: Option<u64>,
-    },
 }
 
 /// What a client asks of the key-value store.
@@ -262,6 +228,7 @@ impl Settings {
         in_range("election ticks", self.election_tick.into(), heartbeat + 1, 10_000)?;
         self.latency.validate("latency")?;
         self.sync.validate("disk sync time")?;
+        in_range("write-back time", self.write_back_us, 0, HOUR_US)?;
         in_range("loss", self.loss_permille.into(), 0, 1_000)?;
         in_range("client time-out", self.client_timeout_us, 1_000, HOUR_US)?;
         in_range("client deadline", self.client_deadline_us, self.client_timeout_us, HOUR_US)
@@ -269,47 +236,15 @@ impl Settings {
 }
 
 impl Span {
-    fn validate(&self, what: &'static str) -> Result<(), ScenarioError> {
+    pub(crate) fn validate(&self, what: &'static str) -> Result<(), ScenarioError> {
         // Nothing is instant: a world where time stands still would never end.
         in_range(what, self.min_us, 1, HOUR_US)?;
         in_range(what, self.max_us, self.min_us, HOUR_US)
     }
 }
 
-impl Command {
-    /// Refuses what does not fit a cluster of `peers` peers.
-    ///
-    /// # Errors
-    /// The first thing that is wrong.
-    pub fn validate(&self, peers: u64) -> Result<(), ScenarioError> {
-        let known = |id: u64| {
-            if (1..=peers).contains(&id) { Ok(()) } else { Err(ScenarioError::NoPeer(id)) }
-        };
-        match self {
-            Self::Crash { peer } | Self::Restart { peer } | Self::Campaign { peer } => known(*peer),
-            Self::Partition { groups } => {
-                let mut seen = Vec::new();
-                for &id in groups.iter().flatten() {
-                    known(id)?;
-                    if seen.contains(&id) {
-                        return Err(ScenarioError::TwoGroups(id));
-                    }
-                    seen.push(id);
-                }
-                Ok(())
-            }
-            Self::Heal => Ok(()),
-            Self::SetLoss { permille } => in_range("loss", (*permille).into(), 0, 1_000),
-            Self::Request { op, to } => {
-                to.map_or(Ok(()), known)?;
-                op.validate()
-            }
-        }
-    }
-}
-
 impl Op {
-    fn validate(&self) -> Result<(), ScenarioError> {
+    pub(crate) fn validate(&self) -> Result<(), ScenarioError> {
         let key = |key: &str| in_range("key length", key.len() as u64, 1, KEY_BYTES_MAX as u64);
         let bound = |key: &str| in_range("key length", key.len() as u64, 0, KEY_BYTES_MAX as u64);
         match self {
@@ -323,7 +258,12 @@ impl Op {
     }
 }
 
-fn in_range(what: &'static str, value: u64, min: u64, max: u64) -> Result<(), ScenarioError> {
+pub(crate) fn in_range(
+    what: &'static str,
+    value: u64,
+    min: u64,
+    max: u64,
+) -> Result<(), ScenarioError> {
     if (min..=max).contains(&value) {
         Ok(())
     } else {
@@ -343,7 +283,11 @@ mod tests {
             TimedCommand { at_us: 6, command: Command::Partition { groups: vec![vec![1, 2]] } },
             TimedCommand {
                 at_us: 9,
-                command: Command::Request { op: Op::Get { key: "k".into() }, to: Some(3) },
+                command: Command::Request {
+                    client: 0,
+                    op: Op::Get { key: "k".into() },
+                    to: Some(3),
+                },
             },
         ];
         let json = serde_json::to_string(&scenario).unwrap();
@@ -386,7 +330,7 @@ mod tests {
         let twice = Command::Partition { groups: vec![vec![1], vec![1]] };
         assert!(commands(vec![(1, twice)]).contains("two groups"));
         let key = "k".repeat(65);
-        let get = Command::Request { op: Op::Get { key }, to: None };
+        let get = Command::Request { client: 0, op: Op::Get { key }, to: None };
         assert!(commands(vec![(1, get)]).contains("key length"));
     }
 }

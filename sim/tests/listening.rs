@@ -15,7 +15,7 @@ fn eventful(seed: u64, listens: bool) -> World {
     let put = |n: u64| Op::Put { key: format!("k{n}"), value: "v".into() };
     for round in 0..6 {
         world.run_until((round + 1) * 1_000_000);
-        world.apply(Command::Request { op: put(round), to: None }).unwrap();
+        world.apply(Command::Request { client: 0, op: put(round), to: None }).unwrap();
         match round {
             1 => world.apply(Command::Partition { groups: vec![vec![1, 2]] }).unwrap(),
             3 => world.apply(Command::Heal).unwrap(),

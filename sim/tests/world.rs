@@ -218,7 +218,7 @@ fn commands_that_do_not_fit_are_refused_and_do_nothing() {
     let before = world.digest();
     assert!(world.apply(Command::Crash { peer: 6 }).is_err());
     let empty = Op::Get { key: String::new() };
-    assert!(world.apply(Command::Request { op: empty, to: None }).is_err());
+    assert!(world.apply(Command::Request { client: 0, op: empty, to: None }).is_err());
     assert_eq!((world.digest(), world.scenario().commands.len()), (before, 0));
 }
 

@@ -250,7 +250,7 @@ mod tests {
     }
 
     fn put() -> Command {
-        Command::Request { op: Op::Put { key: "k".into(), value: "v".into() }, to: None }
+        Command::request(Op::Put { key: "k".into(), value: "v".into() })
     }
 
     /// Runs until request `id` has ended in the world.

@@ -272,7 +272,7 @@ impl Session {
         to: Option<u64>,
         done: impl FnOnce() + 'static,
     ) -> Result<u64, ScenarioError> {
-        self.act(Action::Command(Command::Request { op, to }))?;
+        self.act(Action::Command(Command::Request { client: 0, op, to }))?;
         let id = self.look(|playground| playground.world().last_request());
         self.waiters.borrow_mut().push((id, Box::new(done)));
         Ok(id)

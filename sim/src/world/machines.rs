@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use prost::Message;
 use raft_core::{EntryId, Event as Inside, StateRole};
-use raft_kv::{Batches, Peer, Work};
+use raft_kv::{Peer, Work};
 
 use super::{Event, World};
+use crate::backlog::Late;
 use crate::event::What;
+use crate::faults::CrashPoint;
 use crate::network::Flight;
-use crate::node::{Ear, NodeState};
+use crate::node::{Ear, FROZEN, Node, NodeState, Writing};
 
 /// What is compared before and after an event to tell what it changed.
 struct Before {
@@ -20,34 +22,51 @@ struct Before {
 
 impl World {
     pub(super) fn tick(&mut self, id: u64, incarnation: u64) {
-        let tick_us = self.scenario.settings.tick_us;
-        let Some(node) = self.nodes.get_mut(&id).filter(|n| n.incarnation == incarnation) else {
-            return;
-        };
+        let now_us = self.now_us;
+        // A clock that was stopped or set since ticks at another time.
+        let on_time = |n: &&mut Node| n.incarnation == incarnation && n.next_tick_us == now_us;
+        let Some(node) = self.nodes.get_mut(&id).filter(on_time) else { return };
         if node.peer().is_none() {
             return;
         }
-        node.next_tick_us = self.now_us + tick_us;
-        self.queue.push(self.now_us + tick_us, Event::Tick { peer: id, incarnation });
+        node.next_tick_us = now_us + node.period_us;
+        self.queue.push(node.next_tick_us, Event::Tick { peer: id, incarnation });
         self.trace.number(id);
+        if let Some(backlog) = &mut node.backlog {
+            return backlog.tick(1);
+        }
         self.touch(id, Peer::tick);
     }
 
+    /// A stalled peer does nothing, not even that.
     pub(super) fn campaign(&mut self, id: u64) {
-        self.touch(id, Peer::campaign);
+        if self.node(id).is_some_and(|node| !node.is_paused()) {
+            self.touch(id, Peer::campaign);
+        }
     }
 
     pub(super) fn arrival(&mut self, flight: u64) {
-        let Some(flight) = self.flights.remove(&flight) else { return };
+        let Some(flight) = self.landing(flight) else { return };
         let Flight { from, to, .. } = *flight;
         self.trace.number(flight.id);
         self.trace.bytes(&flight.message.encode_to_vec());
-        let up = self.nodes.get(&to).is_some_and(|node| node.peer().is_some());
-        if flight.dies_us.is_some() || !up || !self.network.is_connected(from, to) {
-            self.note(What::Lost(flight));
-            return;
+        let cut = flight.dies_us.is_some() || !self.network.is_connected(from, to);
+        let Some(node) = self.nodes.get_mut(&to).filter(|n| !cut && n.peer().is_some()) else {
+            return self.note(What::Lost(flight));
+        };
+        match &mut node.backlog {
+            None => self.deliver(flight),
+            Some(backlog) => {
+                if !backlog.receive(Late::Message(flight.clone())) {
+                    self.note(What::Lost(flight));
+                }
+            }
         }
-        let message = flight.message.clone();
+    }
+
+    /// A message reaches a peer that is up.
+    pub(super) fn deliver(&mut self, flight: Arc<Flight>) {
+        let (to, message) = (flight.to, flight.message.clone());
         self.note(What::Delivered(flight));
         self.touch(to, |peer| peer.step(message));
     }
@@ -116,45 +135,64 @@ impl World {
     }
 
     /// Gives the batches to the disk; with nothing to write the work is done at once.
-    fn start_write(&mut self, id: u64, work: Work) {
+    fn start_write(&mut self, id: u64, mut work: Work) {
         if work.batches.is_empty() {
-            return self.finish(id, work);
+            return self.finish(id, work, None);
         }
-        let sync_us = self.rng.in_span(self.scenario.settings.sync);
+        if self.is_armed_with(id, CrashPoint::BeforeWrite) {
+            return self.crash_at(id, CrashPoint::BeforeWrite);
+        }
         let Some(node) = self.nodes.get_mut(&id) else { return };
-        let (incarnation, number) = (node.incarnation, work.number);
-        if let NodeState::Up { writing, .. } = &mut node.state {
-            *writing = Some(work);
+        if let Err(reason) = node.disk.accept() {
+            if !self.flaws.ignored_errors {
+                return self.write_failed(id, reason);
+            }
+            return self.finish(id, work, None);
         }
+        let settings = &self.scenario.settings;
+        if !work.must_sync && settings.write_back_us > 0 {
+            let point = node.armed;
+            self.write_back(id, std::mem::take(&mut work.batches));
+            return self.finish(id, work, point);
+        }
+        let sync_us = self.rng.in_span(node.disk.sync.unwrap_or(settings.sync));
+        let (incarnation, number) = (node.incarnation, work.number);
         let event = Event::Synced { peer: id, incarnation, number };
+        if self.flaws.early_messages {
+            self.send_all(id, &mut work, usize::MAX);
+            self.answer_all(&mut work);
+        }
+        if let Some(NodeState::Up { writing, .. }) = self.nodes.get_mut(&id).map(|n| &mut n.state) {
+            *writing = Some(Writing { work, durable: false });
+        }
         self.queue.push(self.now_us + sync_us, event);
     }
 
-    pub(super) fn synced(&mut self, id: u64, incarnation: u64, number: u64) {
-        let Some(node) = self.nodes.get_mut(&id).filter(|n| n.incarnation == incarnation) else {
-            return;
-        };
+    /// The peer hears that its write is durable.
+    pub(super) fn written(&mut self, id: u64) {
+        let Some(node) = self.nodes.get_mut(&id) else { return };
+        let point = node.armed;
         let NodeState::Up { writing, .. } = &mut node.state else { return };
-        let Some(work) = writing.take_if(|work| work.number == number) else { return };
-        node.disk.write(&work.batches);
-        self.record_durable(id, &work.batches);
-        self.trace.number(id);
-        self.trace.number(number);
-        self.finish(id, work);
+        let Some(Writing { work, .. }) = writing.take_if(|writing| writing.durable) else { return };
+        self.finish(id, work, point);
         self.pump(id);
     }
 
     /// The batches are durable: messages and answers may leave, the peer may count its own log.
-    fn finish(&mut self, id: u64, work: Work) {
-        for message in work.messages {
-            let Some(to) = message.to_peer.map(|peer| peer.id) else { continue };
-            let flight = self.network.send(id, to, message, self.now_us, &mut self.rng);
-            let (flight_id, ends_us) = (flight.id, flight.ends_us());
-            self.flights.insert(flight_id, Arc::new(flight));
-            self.queue.push(ends_us, Event::Arrival { flight: flight_id });
+    /// Unless the machine is to stop at some `point` of it.
+    fn finish(&mut self, id: u64, mut work: Work, point: Option<CrashPoint>) {
+        let sent = match point {
+            Some(CrashPoint::AfterWrite) => 0,
+            Some(CrashPoint::AfterSending { messages }) => messages as usize,
+            _ => usize::MAX,
+        };
+        self.send_all(id, &mut work, sent);
+        if let Some(point @ (CrashPoint::AfterWrite | CrashPoint::AfterSending { .. })) = point {
+            return self.crash_at(id, point);
         }
-        for answer in work.answers {
-            self.answer(answer.token, answer.response);
+        self.answer_all(&mut work);
+        if let Some(point @ CrashPoint::AfterAnswers) = point {
+            return self.crash_at(id, point);
         }
         let Some(peer) = self.nodes.get_mut(&id).and_then(|node| node.peer_mut()) else { return };
         let before = Before::of(peer);
@@ -165,10 +203,17 @@ impl World {
         }
     }
 
-    /// Copies a durable write for whoever keeps the disks outside.
-    pub(super) fn record_durable(&mut self, id: u64, batches: &Batches) {
-        if let Some(journal) = &mut self.journal {
-            journal.push((id, batches.clone()));
+    /// Sends at most `limit` of the messages.
+    fn send_all(&mut self, id: u64, work: &mut Work, limit: usize) {
+        for message in std::mem::take(&mut work.messages).into_iter().take(limit) {
+            let Some(to) = message.to_peer.map(|peer| peer.id) else { continue };
+            self.send(id, to, message);
+        }
+    }
+
+    fn answer_all(&mut self, work: &mut Work) {
+        for answer in std::mem::take(&mut work.answers) {
+            self.answer(answer.token, answer.response);
         }
     }
 
@@ -177,22 +222,31 @@ impl World {
         if node.peer().is_none() {
             return;
         }
-        let lost_write = node.is_writing();
-        node.state = NodeState::Down;
+        let lost_write = self.power_off(id, false);
+        self.stop(id, NodeState::Down);
         self.note(What::Crashed { peer: id, lost_write });
+        self.forget_process(id);
     }
 
     /// The peer cannot go on. It stays down until it is restarted from its disk.
     pub(super) fn fail(&mut self, id: u64, reason: String) {
+        self.power_off(id, false);
+        self.stop(id, NodeState::Failed(reason.clone()));
+        self.note(What::Failed { peer: id, reason });
+        self.forget_process(id);
+    }
+
+    pub(super) fn stop(&mut self, id: u64, state: NodeState) {
         if let Some(node) = self.nodes.get_mut(&id) {
-            node.state = NodeState::Failed(reason.clone());
-            self.note(What::Failed { peer: id, reason });
+            node.state = state;
         }
     }
 
     pub(super) fn restart(&mut self, id: u64) {
-        if self.nodes.get(&id).is_none_or(|node| node.peer().is_some()) {
-            return;
+        let Some(node) = self.nodes.get(&id).filter(|node| node.peer().is_none()) else { return };
+        let whole = node.disk.verify();
+        if let (Err(reason), false) = (whole, self.flaws.unchecked_records) {
+            return self.fail(id, reason);
         }
         if let Err(error) = self.start_peer(id) {
             self.fail(id, error.to_string());
@@ -205,9 +259,11 @@ impl World {
         let phase = 1 + self.rng.below(self.scenario.settings.tick_us);
         let Some(node) = self.nodes.get_mut(&id) else { return Ok(()) };
         node.start(id, &self.scenario, self.rules, self.listens)?;
-        node.next_tick_us = self.now_us + phase;
-        let tick = Event::Tick { peer: id, incarnation: node.incarnation };
-        self.queue.push(node.next_tick_us, tick);
+        node.next_tick_us = if node.is_frozen() { FROZEN } else { self.now_us + phase };
+        if !node.is_frozen() {
+            let tick = Event::Tick { peer: id, incarnation: node.incarnation };
+            self.queue.push(node.next_tick_us, tick);
+        }
         if let Some(peer) = node.peer() {
             self.checker.started(id, peer, self.now_us);
         }

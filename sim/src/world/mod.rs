@@ -3,12 +3,20 @@
 //! | file | what it does |
 //! | --- | --- |
 //! | `mod.rs` | the clock, the queue, commands |
+//! | `processes.rs` | peers that stall, and peers that stop in mid-write |
+//! | `disks.rs` | syncs, errors, power cuts, damage |
+//! | `clocks.rs` | clocks that run wrong |
+//! | `faults.rs` | what is done to links and to messages on their way |
 //! | `machines.rs` | peers and disks: ticks, messages, syncs, crashes |
 //! | `requests.rs` | clients: attempts, answers, time-outs |
 //! | `observe.rs` | what tools see: views, happenings, the digest |
 
+mod clocks;
+mod disks;
+mod faults;
 mod machines;
 mod observe;
+mod processes;
 mod queue;
 mod requests;
 
@@ -21,18 +29,22 @@ use raft_kv::{Batches, Engines, bootstrap, single_region};
 use self::queue::{Event, Queue};
 use crate::check::{Checker, Violation};
 use crate::client::Clients;
+use crate::command::Command;
 use crate::digest::Digest;
 use crate::event::{Happening, What};
+use crate::faults::{LinkFault, Links};
+use crate::flaws::Flaws;
 use crate::network::{Flight, Network};
 use crate::node::{Node, REGION};
 use crate::rng::{WorldRng, mix};
-use crate::scenario::{Command, Scenario, ScenarioError, TimedCommand};
+use crate::scenario::{Scenario, ScenarioError, TimedCommand};
 
 /// A cluster, its network, its disks, its clients and its time.
 #[derive(Clone, Debug)]
 pub struct World {
     scenario: Scenario,
     rules: Rules,
+    flaws: Flaws,
     now_us: u64,
     queue: Queue,
     rng: WorldRng,
@@ -78,15 +90,34 @@ impl World {
     /// # Errors
     /// A scenario that cannot be run.
     pub fn with_rules(scenario: &Scenario, rules: Rules) -> Result<Self, ScenarioError> {
+        Self::with_flaws(scenario, rules, Flaws::default())
+    }
+
+    /// A fresh cluster whose peers follow these rules and are driven with these mistakes, to see
+    /// what breaks.
+    ///
+    /// # Errors
+    /// A scenario that cannot be run.
+    pub fn with_flaws(
+        scenario: &Scenario,
+        rules: Rules,
+        flaws: Flaws,
+    ) -> Result<Self, ScenarioError> {
         scenario.validate()?;
+        let disk = Self::fresh_disk(scenario)?;
+        let disks = scenario.peer_ids().map(|id| (id, disk.clone())).collect();
+        let resume = Resume { disks, ..Resume::default() };
+        Self::start(scenario, resume, rules, flaws)
+    }
+
+    /// Every peer's disk on the first day.
+    fn fresh_disk(scenario: &Scenario) -> Result<Engines, ScenarioError> {
         let region = single_region(REGION, scenario.peer_ids());
         let mut disk = Engines::default();
         let batches =
             bootstrap(&disk, &region).map_err(|reason| ScenarioError::Start { peer: 0, reason })?;
         disk.write(&batches);
-        let disks = scenario.peer_ids().map(|id| (id, disk.clone())).collect();
-        let resume = Resume { disks, ..Resume::default() };
-        Self::start(scenario, resume, rules)
+        Ok(disk)
     }
 
     /// The cluster after a power cut: every peer starts from its disk, by the same path as after a
@@ -96,21 +127,29 @@ impl World {
     /// A scenario that cannot be run, or a disk that no peer can start from.
     pub fn resume(scenario: &Scenario, resume: Resume) -> Result<Self, ScenarioError> {
         scenario.validate()?;
-        Self::start(scenario, resume, Rules::default())
+        Self::start(scenario, resume, Rules::default(), Flaws::default())
     }
 
-    fn start(scenario: &Scenario, resume: Resume, rules: Rules) -> Result<Self, ScenarioError> {
+    fn start(
+        scenario: &Scenario,
+        resume: Resume,
+        rules: Rules,
+        flaws: Flaws,
+    ) -> Result<Self, ScenarioError> {
         let settings = &scenario.settings;
         let mut disks = resume.disks;
-        let node = |id| (id, Node::new(disks.remove(&id).unwrap_or_default(), resume.epoch));
+        let node = |id| {
+            (id, Node::new(disks.remove(&id).unwrap_or_default(), resume.epoch, settings.tick_us))
+        };
         let mut world = Self {
             scenario: scenario.clone(),
             rules,
+            flaws,
             now_us: resume.now_us,
             queue: Queue::default(),
             rng: WorldRng::new(mix(scenario.seed, resume.epoch)),
             nodes: scenario.peer_ids().map(node).collect(),
-            network: Network::new(settings.latency, settings.loss_permille),
+            network: Network::new(scenario.peers, settings),
             flights: BTreeMap::new(),
             clients: Clients::starting_after(resume.last_request),
             checker: Checker::default(),
@@ -198,7 +237,11 @@ impl World {
             Event::Tick { peer, incarnation } => self.tick(peer, incarnation),
             Event::Arrival { flight } => self.arrival(flight),
             Event::Synced { peer, incarnation, number } => self.synced(peer, incarnation, number),
+            Event::Flush { peer, incarnation } => self.flush_by_itself(peer, incarnation),
             Event::Asked { request, attempt } => self.asked(request, attempt),
+            Event::AskedAgain { request, attempt, target } => {
+                self.asked_again(request, attempt, target);
+            }
             Event::Answered { request, attempt, response } => {
                 self.answered(request, attempt, &response);
             }
@@ -212,21 +255,31 @@ impl World {
     fn execute(&mut self, command: Command) {
         match command {
             Command::Crash { peer } => self.crash(peer),
+            Command::CrashAt { peer, point } => self.arm(peer, point),
+            Command::Pause { peer } => self.pause(peer),
+            Command::Resume { peer } => self.wake(peer),
+            Command::Clock { peer, fault } => self.set_clock(peer, fault),
+            Command::Disk { peer, fault } => self.set_disk(peer, fault),
             Command::Restart { peer } => self.restart(peer),
             Command::Campaign { peer } => self.campaign(peer),
             Command::Partition { groups } => {
                 self.network.partition(&groups);
                 self.note(What::Partitioned { groups });
             }
-            Command::Heal => {
-                self.network.heal();
-                self.note(What::Healed);
+            Command::OnlyLinks { ways } => {
+                self.network.only(&ways);
+                self.note(What::OnlyLinks { ways });
             }
+            Command::Heal => self.heal_links(),
+            Command::HealAll => self.heal_all(),
             Command::SetLoss { permille } => {
-                self.network.set_loss(permille);
+                self.network.set(Links::All, LinkFault::Loss { permille });
                 self.note(What::LossSet { permille });
             }
-            Command::Request { op, to } => self.invoke(op, to),
+            Command::Link { on, fault } => self.set_links(on, fault),
+            Command::Flight { id, fault } => self.meddle(id, fault),
+            Command::Clients { fault } => self.set_clients(fault),
+            Command::Request { client, op, to } => self.invoke(client, op, to),
         }
     }
 }

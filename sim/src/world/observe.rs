@@ -103,7 +103,7 @@ impl World {
         for (&id, node) in &self.nodes {
             digest.number(id);
             digest.number(node.incarnation);
-            for (key, value) in node.disk.raft.iter().chain(node.disk.kv.iter()) {
+            for (key, value) in node.disk().raft.iter().chain(node.disk().kv.iter()) {
                 digest.bytes(key);
                 digest.bytes(value);
             }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use raft_core::proto::raft_cmdpb::RaftCmdResponse;
 
-use crate::scenario::Command;
+use crate::command::Command;
 
 /// Something that is still to happen.
 #[derive(Clone, Debug)]
@@ -15,8 +15,12 @@ pub(super) enum Event {
     Arrival { flight: u64 },
     /// A peer's disk has made a write durable.
     Synced { peer: u64, incarnation: u64, number: u64 },
+    /// A peer's disk syncs by itself what was written without a sync.
+    Flush { peer: u64, incarnation: u64 },
     /// A client's attempt reaches a peer.
     Asked { request: u64, attempt: u32 },
+    /// A copy of a client's attempt reaches a peer.
+    AskedAgain { request: u64, attempt: u32, target: u64 },
     /// A peer's answer reaches a client.
     Answered { request: u64, attempt: u32, response: Box<RaftCmdResponse> },
     /// A client has waited long enough for this attempt.

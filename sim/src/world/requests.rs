@@ -4,8 +4,10 @@ use raft_core::proto::raft_cmdpb::RaftCmdResponse;
 use raft_kv::Token;
 
 use super::{Event, World};
-use crate::client::{Next, Outcome, Reply};
+use crate::backlog::Late;
+use crate::client::{Next, Outcome, Reply, Request};
 use crate::event::What;
+use crate::faults::ClientFault;
 use crate::scenario::Op;
 
 /// A pause before a client asks again, so that a cluster without a leader is not flooded.
@@ -22,9 +24,9 @@ fn attempt_of(Token(token): Token) -> (u64, u32) {
 }
 
 impl World {
-    pub(super) fn invoke(&mut self, op: Op, to: Option<u64>) {
+    pub(super) fn invoke(&mut self, client: u64, op: Op, to: Option<u64>) {
         let text = op.to_string();
-        let request = self.clients.invoke(op, to, self.now_us);
+        let request = self.clients.invoke(client, op, to, self.now_us);
         self.note(What::Invoked { request, text });
         let deadline = self.now_us + self.scenario.settings.client_deadline_us;
         self.queue.push(deadline, Event::Deadline { request });
@@ -38,17 +40,74 @@ impl World {
             self.note(What::Retried { request, target });
         }
         let travel = self.network.client_latency(&mut self.rng);
-        self.queue.push(self.now_us + travel, Event::Asked { request, attempt });
+        if self.network.loses_for_client(&mut self.rng) {
+            self.note(What::AttemptLost { request, target });
+        } else {
+            self.queue.push(self.now_us + travel, Event::Asked { request, attempt });
+        }
+        for travel in self.network.client_copies(&mut self.rng).into_iter().flatten() {
+            self.copy_attempt(request, attempt, target, travel);
+        }
         let patience = self.scenario.settings.client_timeout_us;
         self.queue.push(self.now_us + patience, Event::AttemptTimeout { request, attempt });
     }
 
-    /// An attempt reaches a peer. A peer that is down does not answer.
+    /// An attempt reaches a peer. A peer that is down does not answer; one that is stalled may, when
+    /// the client has long moved on.
     pub(super) fn asked(&mut self, request: u64, attempt: u32) {
         let Some(open) = self.clients.current(request, attempt) else { return };
         let target = open.target;
+        match self.nodes.get_mut(&target).and_then(|node| node.backlog.as_mut()) {
+            None => self.propose(request, attempt, target),
+            Some(backlog) => {
+                if backlog.receive(Late::Asked { request, attempt }) {
+                    open.taken();
+                }
+            }
+        }
+    }
+
+    /// A copy of an attempt will arrive, however the request may have ended by then: from now on
+    /// nobody can say that it has no effect.
+    fn copy_attempt(&mut self, request: u64, attempt: u32, target: u64, travel: u64) {
+        let Some(open) = self.clients.open(request) else { return };
+        open.taken();
+        self.note(What::AttemptCopied { request, target });
+        let event = Event::AskedAgain { request, attempt, target };
+        self.queue.push(self.now_us + travel, event);
+    }
+
+    /// A copy of an attempt reaches a peer.
+    pub(super) fn asked_again(&mut self, request: u64, attempt: u32, target: u64) {
+        match self.nodes.get_mut(&target).and_then(|node| node.backlog.as_mut()) {
+            None => self.propose(request, attempt, target),
+            Some(backlog) => {
+                backlog.receive(Late::Asked { request, attempt });
+            }
+        }
+    }
+
+    pub(super) fn set_clients(&mut self, fault: ClientFault) {
+        self.network.set_clients(fault);
+        self.note(What::ClientsSet { fault });
+        let ClientFault::Storm { copies } = fault else { return };
+        let asked = |r: &Request| (r.outcome.is_none() && r.attempts > 0).then_some(r.id);
+        let open: Vec<u64> = self.clients.iter().filter_map(asked).collect();
+        for request in open {
+            let Some(open) = self.clients.get(request) else { continue };
+            let (attempt, target) = (open.attempts, open.target);
+            for _ in 0..copies {
+                let travel = self.network.client_latency(&mut self.rng);
+                self.copy_attempt(request, attempt, target, travel);
+            }
+        }
+    }
+
+    /// A peer looks at an attempt, whether or not the client still waits for this one.
+    pub(super) fn propose(&mut self, request: u64, attempt: u32, target: u64) {
         let Some(peer) = self.nodes.get(&target).and_then(|node| node.peer()) else { return };
-        let command = open.command(peer.region(), peer.me());
+        let Some(asked) = self.clients.get(request) else { return };
+        let command = asked.command(peer.region(), peer.me());
         self.trace.number(request);
         let mut verdict = Ok(());
         self.touch(target, |peer| {
@@ -72,6 +131,9 @@ impl World {
     pub(super) fn answer(&mut self, token: Token, response: RaftCmdResponse) {
         let (request, attempt) = attempt_of(token);
         let travel = self.network.client_latency(&mut self.rng);
+        if self.network.loses_for_client(&mut self.rng) {
+            return self.note(What::AnswerLost { request });
+        }
         let response = Box::new(response);
         self.queue.push(self.now_us + travel, Event::Answered { request, attempt, response });
     }
@@ -90,13 +152,13 @@ impl World {
         match next {
             Next::End(outcome) => {
                 if done && attempt == current {
-                    self.clients.leader_hint = Some(target);
+                    self.clients.believe(request, Some(target));
                 }
                 self.end(request, outcome);
             }
             Next::Retry { hint: Some(leader) } => self.attempt(request, Some(leader)),
             Next::Retry { hint: None } => {
-                self.clients.leader_hint = None;
+                self.clients.believe(request, None);
                 let at_us = self.now_us + RETRY_PAUSE_US;
                 self.queue.push(at_us, Event::Retry { request, hint: None });
             }
@@ -106,7 +168,7 @@ impl World {
     pub(super) fn attempt_timeout(&mut self, request: u64, attempt: u32) {
         let Some(open) = self.clients.current(request, attempt) else { return };
         open.not_answered();
-        self.clients.leader_hint = None;
+        self.clients.believe(request, None);
         self.attempt(request, None);
     }
 

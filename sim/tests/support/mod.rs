@@ -42,7 +42,7 @@ pub(crate) fn get_op(key: &str) -> Op {
 
 /// Sends a request without waiting; returns its number.
 pub(crate) fn send(world: &mut World, op: Op, to: Option<u64>) -> u64 {
-    world.apply(Command::Request { op, to }).unwrap();
+    world.apply(Command::Request { client: 0, op, to }).unwrap();
     world.last_request()
 }
 
@@ -128,7 +128,7 @@ pub(crate) fn torment(world: &mut World, dice: &mut Dice) {
     let peers = world.scenario().peers;
     for round in 0..40 {
         let op = request(dice, round);
-        world.apply(Command::Request { op, to: None }).unwrap();
+        world.apply(Command::Request { client: 0, op, to: None }).unwrap();
         if dice.roll(3) == 0 {
             let fault = fault(dice, peers);
             world.apply(fault).unwrap();

@@ -64,7 +64,7 @@ fn Form(props: &FormProps) -> Html {
             };
             let op = op(operation, text(&key), text(&value));
             let to = target.cast::<HtmlSelectElement>().and_then(|s| s.value().parse().ok());
-            on_action.emit(Action::Command(Command::Request { op, to }));
+            on_action.emit(Action::Command(Command::Request { client: 0, op, to }));
         })
     };
     let (key_label, value_label) = match *operation {

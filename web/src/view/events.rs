@@ -75,9 +75,14 @@ fn line(happening: &Happening) -> EventLine {
     let what = &happening.what;
     let weight = match what {
         What::Delivered(flight) | What::Lost(flight) if is_heartbeat(flight) => Weight::Detail,
-        What::Delivered(_) | What::Lost(_) | What::Committed { .. } | What::Retried { .. } => {
-            Weight::Plain
-        }
+        What::Delivered(_)
+        | What::Lost(_)
+        | What::Duplicated(_)
+        | What::Committed { .. }
+        | What::AttemptLost { .. }
+        | What::AttemptCopied { .. }
+        | What::AnswerLost { .. }
+        | What::Retried { .. } => Weight::Plain,
         What::Inside { .. } if what.is_detail() => Weight::Detail,
         What::Inside { .. } => Weight::Plain,
         _ => Weight::Important,

@@ -164,7 +164,7 @@ mod tests {
         let mut world = World::new(&Scenario::new(1)).unwrap();
         for round in 0..30 {
             let op = Op::Put { key: "k".into(), value: round.to_string() };
-            world.apply(Command::Request { op, to: None }).unwrap();
+            world.apply(Command::request(op)).unwrap();
             world.run_until(world.now_us() + 500_000);
         }
         world

@@ -91,7 +91,7 @@ mod tests {
         let mut playground = Playground::new(&Scenario::new(1), true).unwrap();
         let _everything = playground.keep_saved(0);
         let op = Op::Put { key: "k".into(), value: "v".into() };
-        playground.apply(Command::Request { op, to: None }).unwrap();
+        playground.apply(Command::request(op)).unwrap();
         let state = |playground: &Playground| lines(playground)[0].state;
         assert_eq!(state(&playground), RequestState::Waiting);
         playground.step(3_000);
