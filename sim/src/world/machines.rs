@@ -82,8 +82,8 @@ impl World {
 
     fn observe(&mut self, id: u64, before: &Before) {
         self.hear(id);
+        self.saw(id);
         let Some(peer) = self.nodes.get(&id).and_then(|node| node.peer()) else { return };
-        self.checker.touched(id, peer, self.now_us);
         let raft = peer.raft();
         let (term, to, committed) = (raft.term(), raft.role(), raft.log().committed());
         let last = EntryId::new(raft.log().term(committed).unwrap_or(0), committed);
@@ -104,10 +104,10 @@ impl World {
             let NodeState::Up { peer, writing: None } = &mut node.state else { return };
             let before = Before::of(peer);
             match peer.handle_ready() {
-                Ok(None) => return,
+                Ok(None) => return self.saw_rest(id),
                 Ok(Some(work)) => {
+                    self.saw_work(id, &work);
                     self.observe(id, &before);
-                    self.checker.applied(id, &work.applied, self.now_us);
                     self.start_write(id, work);
                 }
                 Err(error) => return self.fail(id, error.to_string()),
@@ -148,6 +148,7 @@ impl World {
     fn finish(&mut self, id: u64, work: Work) {
         for message in work.messages {
             let Some(to) = message.to_peer.map(|peer| peer.id) else { continue };
+            self.saw_sent(id, &message);
             let flight = self.network.send(id, to, message, self.now_us, &mut self.rng);
             let (flight_id, ends_us) = (flight.id, flight.ends_us());
             self.flights.insert(flight_id, Arc::new(flight));
@@ -165,8 +166,9 @@ impl World {
         }
     }
 
-    /// Copies a durable write for whoever keeps the disks outside.
+    /// A write is durable: tells the checkers, and copies it for whoever keeps the disks outside.
     pub(super) fn record_durable(&mut self, id: u64, batches: &Batches) {
+        self.saw_durable(id, batches);
         if let Some(journal) = &mut self.journal {
             journal.push((id, batches.clone()));
         }
@@ -208,9 +210,7 @@ impl World {
         node.next_tick_us = self.now_us + phase;
         let tick = Event::Tick { peer: id, incarnation: node.incarnation };
         self.queue.push(node.next_tick_us, tick);
-        if let Some(peer) = node.peer() {
-            self.checker.started(id, peer, self.now_us);
-        }
+        self.saw_start(id);
         self.note(What::Started { peer: id });
         self.hear(id);
         self.pump(id);

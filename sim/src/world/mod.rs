@@ -4,9 +4,11 @@
 //! | --- | --- |
 //! | `mod.rs` | the clock, the queue, commands |
 //! | `machines.rs` | peers and disks: ticks, messages, syncs, crashes |
+//! | `facts.rs` | what the checkers are told about them |
 //! | `requests.rs` | clients: attempts, answers, time-outs |
 //! | `observe.rs` | what tools see: views, happenings, the digest |
 
+mod facts;
 mod machines;
 mod observe;
 mod queue;
@@ -18,6 +20,7 @@ use std::sync::Arc;
 use raft_core::Rules;
 use raft_kv::{Batches, Engines, bootstrap, single_region};
 
+use self::facts::Watch;
 use self::queue::{Event, Queue};
 use crate::check::{Checker, Violation};
 use crate::client::Clients;
@@ -41,6 +44,7 @@ pub struct World {
     flights: BTreeMap<u64, Arc<Flight>>,
     clients: Clients,
     checker: Checker,
+    watch: Watch,
     happenings: VecDeque<Happening>,
     happened: u64,
     events_handled: u64,
@@ -114,6 +118,7 @@ impl World {
             flights: BTreeMap::new(),
             clients: Clients::starting_after(resume.last_request),
             checker: Checker::default(),
+            watch: Watch::default(),
             happenings: VecDeque::new(),
             happened: 0,
             events_handled: 0,
