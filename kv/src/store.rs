@@ -7,13 +7,15 @@
 use raft_core::Tracer;
 use raft_core::eraftpb::MessageType;
 use raft_core::proto::metapb;
+use raft_core::proto::raft_cmdpb::RaftCmdRequest;
 use raft_core::proto::raft_serverpb::{PeerState, RaftMessage, RegionLocalState};
 
 use crate::engine::Engines;
 use crate::error::{Error, Result};
 use crate::keys;
-use crate::peer::{Outbox, Peer, PeerConfig, Work};
+use crate::peer::{Accepted, Outbox, Peer, PeerConfig, Token, Work};
 use crate::region::is_epoch_stale;
+use crate::storage::store_ident;
 
 /// Settings of a store: those of its peer, whatever id that has.
 #[derive(Clone, Debug)]
@@ -42,7 +44,8 @@ impl<T: Tracer + Clone> Store<T> {
     /// tracer.
     ///
     /// # Errors
-    /// As [`Peer::new`].
+    /// As [`Peer::new`]; [`Error::NotBootstrapped`] if nobody has set up the store, and
+    /// [`Error::StoreNotMatch`] if it is another one.
     pub fn open(config: &StoreConfig, engines: Engines, tracer: T) -> Result<Self> {
         let state: Option<RegionLocalState> =
             engines.kv.get_message(&keys::region_state(config.peer.region_id))?;
@@ -53,7 +56,15 @@ impl<T: Tracer + Clone> Store<T> {
                 let peer_config = PeerConfig { peer: own, ..config.peer.clone() };
                 State::Home(Peer::with_tracer(&peer_config, engines, tracer.clone())?)
             }
-            None => State::Vacant(engines),
+            None => {
+                let me = config.peer.peer.store_id;
+                let ident = store_ident(&engines)?;
+                let ident = ident.ok_or(Error::NotBootstrapped(config.peer.region_id))?;
+                if ident.store_id != me {
+                    return Err(Error::StoreNotMatch { request: me, actual: ident.store_id });
+                }
+                State::Vacant(engines)
+            }
         };
         Ok(Self { config: config.clone(), tracer, state })
     }
@@ -127,6 +138,23 @@ impl<T: Tracer + Clone> Store<T> {
     /// As [`Peer::tick`].
     pub fn tick(&mut self) -> Result<()> {
         self.peer_mut().map_or(Ok(()), Peer::tick)
+    }
+
+    /// Campaigns now.
+    ///
+    /// # Errors
+    /// As [`Peer::campaign`].
+    pub fn campaign(&mut self) -> Result<()> {
+        self.peer_mut().map_or(Ok(()), Peer::campaign)
+    }
+
+    /// Takes a command; see [`Peer::propose`].
+    ///
+    /// # Errors
+    /// As [`Peer::propose`]; [`Error::RegionNotFound`] if there is no peer.
+    pub fn propose(&mut self, request: &RaftCmdRequest, token: Token) -> Result<Accepted> {
+        let region = self.config.peer.region_id;
+        self.peer_mut().ok_or(Error::RegionNotFound(region))?.propose(request, token)
     }
 
     /// What the driver has to do next; see [`Peer::handle_ready`].

@@ -6,8 +6,13 @@ mod support;
 
 use raft_core::eraftpb::ConfChangeType::{AddLearnerNode, AddNode, RemoveNode};
 use raft_core::proto::metapb::{self, PeerRole};
-use raft_kv::{Error, LogGc, command};
+use raft_core::proto::raft_serverpb::StoreIdent;
+use raft_kv::{Error, LogGc, command, keys};
 use support::*;
+
+fn ident(store_id: u64) -> bytes::Bytes {
+    prost::Message::encode_to_vec(&StoreIdent { cluster_id: 1, store_id }).into()
+}
 
 fn roles(group: &Group, at: u64) -> Vec<(u64, PeerRole)> {
     group.peer(at).region().peers.iter().map(|peer| (peer.id, peer.role())).collect()
@@ -69,6 +74,8 @@ fn a_removed_peer_is_told_and_leaves_a_tombstone() {
     assert_eq!(group.on_disk(3, "k"), None);
     assert_eq!((group.disks[&3].raft.len(), group.disks[&3].kv.len()), (0, 1));
     group.put(1, "k2", "v2");
+    assert!(group.start(3).is_err(), "a store needs a name");
+    group.disks.get_mut(&3).unwrap().kv.put(keys::STORE_IDENT.to_vec().into(), ident(3));
     group.start(3).unwrap();
     group.ticks(30);
     assert!(group.stores[&3].peer().is_none(), "it does not come back");

@@ -34,6 +34,7 @@ impl Digest {
 }
 
 /// The fingerprint of `bytes` alone.
+#[allow(dead_code, reason = "for checksums of records, which are written down")]
 pub(crate) fn fingerprint(bytes: &[u8]) -> u64 {
     let mut digest = Digest::new();
     digest.bytes(bytes);

@@ -2,7 +2,7 @@
 
 use raft_core::proto::metapb;
 use raft_core::{Event, Rules, Tracer};
-use raft_kv::{Engines, Peer, PeerConfig, Work};
+use raft_kv::{Engines, Peer, PeerConfig, Store, StoreConfig, Work};
 
 use crate::backlog::Backlog;
 use crate::disk::Disk;
@@ -10,6 +10,8 @@ use crate::faults::CrashPoint;
 use crate::rng::mix;
 use crate::scenario::Scenario;
 
+/// The cluster that all stores belong to.
+pub(crate) const CLUSTER: u64 = 1;
 /// The only region of the cluster.
 pub(crate) const REGION: u64 = 1;
 
@@ -63,7 +65,7 @@ pub(crate) struct Writing {
 #[expect(clippy::large_enum_variant, reason = "nearly all nodes run nearly all the time")]
 pub(crate) enum NodeState {
     Up {
-        peer: Peer<Ear>,
+        store: Store<Ear>,
         writing: Option<Writing>,
     },
     Down,
@@ -86,17 +88,22 @@ impl Node {
         }
     }
 
-    /// The peer, if it is up.
+    /// The peer, if the machine is up and has one.
     pub fn peer(&self) -> Option<&Peer<Ear>> {
         match &self.state {
-            NodeState::Up { peer, .. } => Some(peer),
+            NodeState::Up { store, .. } => store.peer(),
             NodeState::Down | NodeState::Failed(_) => None,
         }
     }
 
-    pub(crate) fn peer_mut(&mut self) -> Option<&mut Peer<Ear>> {
+    /// Whether the machine runs, with or without a peer.
+    pub fn is_up(&self) -> bool {
+        matches!(self.state, NodeState::Up { .. })
+    }
+
+    pub(crate) fn store_mut(&mut self) -> Option<&mut Store<Ear>> {
         match &mut self.state {
-            NodeState::Up { peer, .. } => Some(peer),
+            NodeState::Up { store, .. } => Some(store),
             NodeState::Down | NodeState::Failed(_) => None,
         }
     }
@@ -154,18 +161,18 @@ impl Node {
         listens: bool,
     ) -> raft_kv::Result<()> {
         self.incarnation += 1;
-        let config = PeerConfig {
-            peer: metapb::Peer { id, store_id: id },
-            region_id: REGION,
-            election_tick: scenario.settings.election_tick,
-            heartbeat_tick: scenario.settings.heartbeat_tick,
+        let settings = &scenario.settings;
+        let peer = PeerConfig {
+            election_tick: settings.election_tick,
+            heartbeat_tick: settings.heartbeat_tick,
             // A restarted peer draws other time-outs than the first time.
             seed: mix(scenario.seed, self.incarnation),
             rules,
+            ..PeerConfig::new(metapb::Peer { id, store_id: id, role: 0 }, REGION)
         };
         let ear = Ear { listens, heard: Vec::new() };
-        let peer = Peer::with_tracer(&config, self.disk.durable().clone(), ear)?;
-        self.state = NodeState::Up { peer, writing: None };
+        let store = Store::open(&StoreConfig { peer }, self.disk.durable().clone(), ear)?;
+        self.state = NodeState::Up { store, writing: None };
         Ok(())
     }
 }

@@ -293,7 +293,7 @@ fn peers(world: &World) -> Vec<PeerState> {
         let role = raft.map_or(StateRole::Follower, raft_core::Raft::role);
         let state = raft.map(raft_core::Raft::hard_state).unwrap_or_default();
         let entries = raft.and_then(|raft| raft.log().all_entries().ok()).unwrap_or_default();
-        let engine = node.peer().map_or(&node.disk().kv, |peer| &peer.engines().kv);
+        let engine = node.peer().map_or(&node.disk().kv, raft_kv::Peer::kv);
         let pairs = engine.iter().filter_map(|(key, value)| {
             let (_, key) = raft_kv::keys::user_key(key)?;
             let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();

@@ -13,7 +13,7 @@ use raft_core::proto::raft_cmdpb::{AdminRequest, RaftCmdRequest, RaftCmdResponse
 use raft_core::proto::raft_serverpb::RaftMessage;
 use raft_kv::{
     Accepted, Answer, Engines, Error, Peer, PeerConfig, PeerStorage, Store, StoreConfig, Token,
-    bootstrap, command, single_region,
+    bootstrap, bootstrap_store, command, single_region,
 };
 
 /// The first peer on a store has its number.
@@ -56,7 +56,11 @@ impl Group {
         let region = single_region(1, 1..=count);
         let mut member = Engines::default();
         member.write(&bootstrap(&member, &region).unwrap());
-        let spare = (count + 1..=count + spares).map(|id| (id, Engines::default()));
+        let spare = (count + 1..=count + spares).map(|id| {
+            let mut disk = Engines::default();
+            disk.write(&bootstrap_store(&disk, 1, id).unwrap());
+            (id, disk)
+        });
         let disks = (1..=count).map(|id| (id, member.clone())).chain(spare).collect();
         let mut config = PeerConfig::new(id(0), 1);
         configure(&mut config);

@@ -17,7 +17,7 @@ impl World {
                     return;
                 }
                 node.period_us = period_us;
-                if was_frozen && node.peer().is_some() {
+                if was_frozen && node.is_up() {
                     node.next_tick_us = now_us + period_us;
                     let tick = Event::Tick { peer: id, incarnation: node.incarnation };
                     self.queue.push(node.next_tick_us, tick);

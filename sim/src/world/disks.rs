@@ -10,8 +10,14 @@ use crate::faults::DiskFault;
 use crate::node::{Node, NodeState, Writing};
 
 impl World {
-    /// Copies a durable write for whoever keeps the disks outside.
+    /// A write is durable: tells the checkers, and whoever keeps the disks outside.
     fn record_durable(&mut self, id: u64, batches: Batches) {
+        self.saw_durable(id, &batches);
+        self.record_change(id, batches);
+    }
+
+    /// A disk changed: tells whoever keeps the disks outside.
+    fn record_change(&mut self, id: u64, batches: Batches) {
         if let Some(journal) = &mut self.journal {
             journal.push((id, batches));
         }
@@ -40,12 +46,10 @@ impl World {
             Ok(()) => {
                 durable = node.disk.flush();
                 node.disk.write(&writing.work.batches);
+                durable.push(std::mem::take(&mut writing.work.batches));
             }
         }
         writing.durable = true;
-        if self.journal.is_some() {
-            durable.push(std::mem::take(&mut writing.work.batches));
-        }
         let backlog = node.backlog.as_mut();
         let is_paused = backlog.map(|backlog| backlog.written(Late::Written)).is_some();
         durable.into_iter().for_each(|batches| self.record_durable(id, batches));
@@ -145,7 +149,7 @@ impl World {
     pub(super) fn set_disk(&mut self, id: u64, fault: DiskFault) {
         match fault {
             DiskFault::Wipe => {
-                let fresh = Self::fresh_disk(&self.scenario).unwrap_or_default();
+                let fresh = Self::fresh_disk(&self.scenario, id).unwrap_or_default();
                 self.set_back(id, fault, fresh);
             }
             DiskFault::RollBack => {
@@ -164,6 +168,7 @@ impl World {
     /// The disk's content is replaced by an earlier state; the machine is off meanwhile.
     fn set_back(&mut self, id: u64, fault: DiskFault, engines: Engines) {
         self.crash(id);
+        self.checker.retire();
         self.note(What::DiskSet { peer: id, fault });
         self.change_disk(id, |disk| disk.replace(engines));
     }
@@ -177,7 +182,7 @@ impl World {
         change(&mut node.disk);
         let batches = difference(&before, node.disk.durable());
         if !batches.is_empty() {
-            self.record_durable(id, batches);
+            self.record_change(id, batches);
         }
     }
 }

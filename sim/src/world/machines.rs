@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use prost::Message;
+use raft_core::proto::raft_serverpb::RaftMessage;
 use raft_core::{EntryId, Event as Inside, StateRole};
-use raft_kv::{Peer, Work};
+use raft_kv::{Peer, Store, Work};
 
 use super::{Event, World};
 use crate::backlog::Late;
@@ -26,7 +27,7 @@ impl World {
         // A clock that was stopped or set since ticks at another time.
         let on_time = |n: &&mut Node| n.incarnation == incarnation && n.next_tick_us == now_us;
         let Some(node) = self.nodes.get_mut(&id).filter(on_time) else { return };
-        if node.peer().is_none() {
+        if !node.is_up() {
             return;
         }
         node.next_tick_us = now_us + node.period_us;
@@ -35,13 +36,13 @@ impl World {
         if let Some(backlog) = &mut node.backlog {
             return backlog.tick(1);
         }
-        self.touch(id, Peer::tick);
+        self.touch(id, Store::tick);
     }
 
     /// A stalled peer does nothing, not even that.
     pub(super) fn campaign(&mut self, id: u64) {
         if self.node(id).is_some_and(|node| !node.is_paused()) {
-            self.touch(id, Peer::campaign);
+            self.touch(id, Store::campaign);
         }
     }
 
@@ -51,7 +52,7 @@ impl World {
         self.trace.number(flight.id);
         self.trace.bytes(&flight.message.encode_to_vec());
         let cut = flight.dies_us.is_some() || !self.network.is_connected(from, to);
-        let Some(node) = self.nodes.get_mut(&to).filter(|n| !cut && n.peer().is_some()) else {
+        let Some(node) = self.nodes.get_mut(&to).filter(|n| !cut && n.is_up()) else {
             return self.note(What::Lost(flight));
         };
         match &mut node.backlog {
@@ -68,28 +69,30 @@ impl World {
     pub(super) fn deliver(&mut self, flight: Arc<Flight>) {
         let (to, message) = (flight.to, flight.message.clone());
         self.note(What::Delivered(flight));
-        self.touch(to, |peer| peer.step(message));
+        self.touch(to, |store| store.step(message));
     }
 
-    /// Lets something act on a peer, then notes, checks and carries on what it changed. An error of
-    /// the action itself is a refusal: the peer goes on.
+    /// Lets something act on a store, then notes, checks and carries on what it changed. An error
+    /// of the action itself is a refusal: the store goes on.
     pub(super) fn touch(
         &mut self,
         id: u64,
-        action: impl FnOnce(&mut Peer<Ear>) -> raft_kv::Result<()>,
+        action: impl FnOnce(&mut Store<Ear>) -> raft_kv::Result<()>,
     ) {
-        let Some(peer) = self.nodes.get_mut(&id).and_then(|node| node.peer_mut()) else { return };
-        let before = Before::of(peer);
-        if let Err(error) = action(peer) {
+        let Some(store) = self.nodes.get_mut(&id).and_then(|node| node.store_mut()) else { return };
+        let before = Before::of(store);
+        if let Err(error) = action(store) {
             self.note(What::Refused { peer: id, reason: error.to_string() });
         }
         self.observe(id, &before);
+        self.empty_outbox(id);
         self.pump(id);
     }
 
     /// Notes what was heard from inside the peer.
     fn hear(&mut self, id: u64) {
-        let Some(peer) = self.nodes.get_mut(&id).and_then(|node| node.peer_mut()) else { return };
+        let store = self.nodes.get_mut(&id).and_then(|node| node.store_mut());
+        let Some(peer) = store.and_then(Store::peer_mut) else { return };
         let heard = std::mem::take(&mut peer.tracer_mut().heard);
         // Roles and commit indices are told in any case.
         let told =
@@ -101,8 +104,8 @@ impl World {
 
     fn observe(&mut self, id: u64, before: &Before) {
         self.hear(id);
+        self.saw(id);
         let Some(peer) = self.nodes.get(&id).and_then(|node| node.peer()) else { return };
-        self.checker.touched(id, peer, self.now_us);
         let raft = peer.raft();
         let (term, to, committed) = (raft.term(), raft.role(), raft.log().committed());
         let last = EntryId::new(raft.log().term(committed).unwrap_or(0), committed);
@@ -120,13 +123,14 @@ impl World {
     fn pump(&mut self, id: u64) {
         loop {
             let Some(node) = self.nodes.get_mut(&id) else { return };
-            let NodeState::Up { peer, writing: None } = &mut node.state else { return };
-            let before = Before::of(peer);
-            match peer.handle_ready() {
-                Ok(None) => return,
+            let NodeState::Up { store, writing: None } = &mut node.state else { return };
+            let before = Before::of(store);
+            match store.handle_ready() {
+                Ok(None) => return self.saw_rest(id),
                 Ok(Some(work)) => {
+                    self.saw_work(id, &work);
                     self.observe(id, &before);
-                    self.checker.applied(id, &work.applied, self.now_us);
+                    self.empty_outbox(id);
                     self.start_write(id, work);
                 }
                 Err(error) => return self.fail(id, error.to_string()),
@@ -194,9 +198,9 @@ impl World {
         if let Some(point @ CrashPoint::AfterAnswers) = point {
             return self.crash_at(id, point);
         }
-        let Some(peer) = self.nodes.get_mut(&id).and_then(|node| node.peer_mut()) else { return };
-        let before = Before::of(peer);
-        let persisted = peer.persisted(work.number);
+        let Some(store) = self.nodes.get_mut(&id).and_then(|node| node.store_mut()) else { return };
+        let before = Before::of(store);
+        let persisted = store.persisted(work.number);
         self.observe(id, &before);
         if let Err(error) = persisted {
             self.fail(id, error.to_string());
@@ -206,8 +210,25 @@ impl World {
     /// Sends at most `limit` of the messages.
     fn send_all(&mut self, id: u64, work: &mut Work, limit: usize) {
         for message in std::mem::take(&mut work.messages).into_iter().take(limit) {
-            let Some(to) = message.to_peer.map(|peer| peer.id) else { continue };
-            self.send(id, to, message);
+            self.send_one(id, message);
+        }
+    }
+
+    fn send_one(&mut self, id: u64, message: RaftMessage) {
+        let Some(to) = message.to_peer.map(|peer| peer.store_id) else { return };
+        self.saw_sent(id, &message);
+        self.send(id, to, message);
+    }
+
+    /// Sends and delivers what needs no disk.
+    fn empty_outbox(&mut self, id: u64) {
+        let store = self.nodes.get_mut(&id).and_then(|node| node.store_mut());
+        let Some(outbox) = store.map(Store::take_outbox) else { return };
+        for message in outbox.messages {
+            self.send_one(id, message);
+        }
+        for answer in outbox.answers {
+            self.answer(answer.token, answer.response);
         }
     }
 
@@ -218,8 +239,7 @@ impl World {
     }
 
     pub(super) fn crash(&mut self, id: u64) {
-        let Some(node) = self.nodes.get_mut(&id) else { return };
-        if node.peer().is_none() {
+        if self.nodes.get(&id).is_none_or(|node| !node.is_up()) {
             return;
         }
         let lost_write = self.power_off(id, false);
@@ -243,7 +263,7 @@ impl World {
     }
 
     pub(super) fn restart(&mut self, id: u64) {
-        let Some(node) = self.nodes.get(&id).filter(|node| node.peer().is_none()) else { return };
+        let Some(node) = self.nodes.get(&id).filter(|node| !node.is_up()) else { return };
         let whole = node.disk.verify();
         if let (Err(reason), false) = (whole, self.flaws.unchecked_records) {
             return self.fail(id, reason);
@@ -264,9 +284,7 @@ impl World {
             let tick = Event::Tick { peer: id, incarnation: node.incarnation };
             self.queue.push(node.next_tick_us, tick);
         }
-        if let Some(peer) = node.peer() {
-            self.checker.started(id, peer, self.now_us);
-        }
+        self.saw_start(id);
         self.note(What::Started { peer: id });
         self.hear(id);
         self.pump(id);
@@ -275,8 +293,10 @@ impl World {
 }
 
 impl Before {
-    fn of(peer: &Peer<Ear>) -> Self {
-        let raft = peer.raft();
+    fn of(store: &Store<Ear>) -> Self {
+        let Some(raft) = store.peer().map(Peer::raft) else {
+            return Self { role: StateRole::Follower, term: 0, committed: 0 };
+        };
         Self { role: raft.role(), term: raft.term(), committed: raft.log().committed() }
     }
 }

@@ -8,11 +8,13 @@
 //! | `clocks.rs` | clocks that run wrong |
 //! | `faults.rs` | what is done to links and to messages on their way |
 //! | `machines.rs` | peers and disks: ticks, messages, syncs, crashes |
+//! | `facts.rs` | what the checkers are told about them |
 //! | `requests.rs` | clients: attempts, answers, time-outs |
 //! | `observe.rs` | what tools see: views, happenings, the digest |
 
 mod clocks;
 mod disks;
+mod facts;
 mod faults;
 mod machines;
 mod observe;
@@ -24,8 +26,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use raft_core::Rules;
-use raft_kv::{Batches, Engines, bootstrap, single_region};
+use raft_kv::{Batches, Engines, bootstrap, bootstrap_store, single_region};
 
+use self::facts::Watch;
 use self::queue::{Event, Queue};
 use crate::check::{Checker, Violation};
 use crate::client::Clients;
@@ -35,7 +38,7 @@ use crate::event::{Happening, What};
 use crate::faults::{LinkFault, Links};
 use crate::flaws::Flaws;
 use crate::network::{Flight, Network};
-use crate::node::{Node, REGION};
+use crate::node::{CLUSTER, Node, REGION};
 use crate::rng::{WorldRng, mix};
 use crate::scenario::{Scenario, ScenarioError, TimedCommand};
 
@@ -53,6 +56,7 @@ pub struct World {
     flights: BTreeMap<u64, Arc<Flight>>,
     clients: Clients,
     checker: Checker,
+    watch: Watch,
     happenings: VecDeque<Happening>,
     happened: u64,
     events_handled: u64,
@@ -104,19 +108,19 @@ impl World {
         flaws: Flaws,
     ) -> Result<Self, ScenarioError> {
         scenario.validate()?;
-        let disk = Self::fresh_disk(scenario)?;
-        let disks = scenario.peer_ids().map(|id| (id, disk.clone())).collect();
+        let disk = |id| Self::fresh_disk(scenario, id).map(|disk| (id, disk));
+        let disks = scenario.peer_ids().map(disk).collect::<Result<_, _>>()?;
         let resume = Resume { disks, ..Resume::default() };
         Self::start(scenario, resume, rules, flaws)
     }
 
-    /// Every peer's disk on the first day.
-    fn fresh_disk(scenario: &Scenario) -> Result<Engines, ScenarioError> {
+    /// A store's disk on the first day.
+    fn fresh_disk(scenario: &Scenario, id: u64) -> Result<Engines, ScenarioError> {
+        let refuse = |reason| ScenarioError::Start { peer: id, reason };
         let region = single_region(REGION, scenario.peer_ids());
         let mut disk = Engines::default();
-        let batches =
-            bootstrap(&disk, &region).map_err(|reason| ScenarioError::Start { peer: 0, reason })?;
-        disk.write(&batches);
+        disk.write(&bootstrap_store(&disk, CLUSTER, id).map_err(refuse)?);
+        disk.write(&bootstrap(&disk, &region).map_err(refuse)?);
         Ok(disk)
     }
 
@@ -153,6 +157,7 @@ impl World {
             flights: BTreeMap::new(),
             clients: Clients::starting_after(resume.last_request),
             checker: Checker::default(),
+            watch: Watch::default(),
             happenings: VecDeque::new(),
             happened: 0,
             events_handled: 0,

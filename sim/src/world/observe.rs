@@ -77,8 +77,11 @@ impl World {
     pub fn listen(&mut self) {
         self.listens = true;
         for node in self.nodes.values_mut() {
-            if let Some(peer) = node.peer_mut() {
-                peer.tracer_mut().listens = true;
+            if let Some(store) = node.store_mut() {
+                store.tracer_mut().listens = true;
+                if let Some(peer) = store.peer_mut() {
+                    peer.tracer_mut().listens = true;
+                }
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Peers that stall, and peers that stop in mid-write.
 
-use raft_kv::Peer;
+use raft_kv::Store;
 
 use super::World;
 use crate::backlog::{Backlog, Late};
@@ -10,7 +10,7 @@ use crate::node::Node;
 
 impl World {
     fn running(&mut self, id: u64) -> Option<&mut Node> {
-        self.nodes.get_mut(&id).filter(|node| node.peer().is_some())
+        self.nodes.get_mut(&id).filter(|node| node.is_up())
     }
 
     pub(super) fn pause(&mut self, id: u64) {
@@ -42,7 +42,7 @@ impl World {
     /// So many ticks at once.
     pub(super) fn ticks(&mut self, id: u64, ticks: u32) {
         for _ in 0..ticks {
-            self.touch(id, Peer::tick);
+            self.touch(id, Store::tick);
         }
     }
 

@@ -1,5 +1,6 @@
 //! Clients: attempts, answers, time-outs.
 
+use raft_core::proto::metapb::{Peer, Region};
 use raft_core::proto::raft_cmdpb::RaftCmdResponse;
 use raft_kv::Token;
 
@@ -105,16 +106,20 @@ impl World {
 
     /// A peer looks at an attempt, whether or not the client still waits for this one.
     pub(super) fn propose(&mut self, request: u64, attempt: u32, target: u64) {
-        let Some(peer) = self.nodes.get(&target).and_then(|node| node.peer()) else { return };
+        let Some(node) = self.nodes.get(&target).filter(|node| node.is_up()) else { return };
         let Some(asked) = self.clients.get(request) else { return };
-        let command = asked.command(peer.region(), peer.me());
+        let command = match node.peer() {
+            Some(peer) => asked.command(peer.region(), peer.me()),
+            None => asked.command(&Region::default(), Peer::default()),
+        };
         self.trace.number(request);
         let mut verdict = Ok(());
-        self.touch(target, |peer| {
-            verdict = peer
-                .propose(&command, token(request, attempt))
-                .map(drop)
-                .map_err(|error| error.to_response(peer.raft().term()));
+        self.touch(target, |store| {
+            let taken = store.propose(&command, token(request, attempt));
+            verdict = taken.map(drop).map_err(|error| {
+                let term = store.peer().map_or(0, |peer| peer.raft().term());
+                error.to_response(term)
+            });
             Ok(())
         });
         match verdict {

@@ -1,7 +1,7 @@
 //! Disks that are slow, full, forgetful or damaged, and drivers that mistreat them.
 
 use raft_core::Rules;
-use raft_sim::{Command, CrashPoint, DiskFault, Flaws, Span, What, World};
+use raft_sim::{Command, CrashPoint, DiskFault, Flaws, Invariant, Span, What, World};
 
 use super::*;
 
@@ -241,50 +241,45 @@ fn a_driver_that_writes_the_engines_one_by_one_tears_a_write_and_an_honest_one_n
 
 #[test]
 fn a_driver_that_checks_no_checksum_serves_a_damaged_record() {
-    let served = |flaws: Flaws| {
-        let (mut world, leader) = flawed(21, flaws);
-        put(&mut world, "k", "value");
-        run_for(&mut world, SECOND);
-        let records = world.node(leader).unwrap().disk().raft.iter().count();
-        let kv = world.node(leader).unwrap().disk().kv.iter().map(|(key, _)| key.clone());
-        let at = kv.into_iter().position(|key| key == b"default_k"[..]).unwrap();
-        apply(&mut world, Command::Crash { peer: leader });
-        let record = (records + at) as u64;
-        set(&mut world, leader, DiskFault::Corrupt { record });
-        apply(&mut world, Command::Restart { peer: leader });
-        world.node(leader).unwrap().peer().map(|peer| {
-            String::from_utf8(peer.engines().kv.get(b"default_k").unwrap().to_vec()).unwrap()
-        })
-    };
+    let served =
+        |flaws: Flaws| {
+            let (mut world, leader) = flawed(21, flaws);
+            put(&mut world, "k", "value");
+            run_for(&mut world, SECOND);
+            let records = world.node(leader).unwrap().disk().raft.iter().count();
+            let kv = world.node(leader).unwrap().disk().kv.iter().map(|(key, _)| key.clone());
+            let at = kv.into_iter().position(|key| key == b"default_k"[..]).unwrap();
+            apply(&mut world, Command::Crash { peer: leader });
+            let record = (records + at) as u64;
+            set(&mut world, leader, DiskFault::Corrupt { record });
+            apply(&mut world, Command::Restart { peer: leader });
+            world.node(leader).unwrap().peer().map(|peer| {
+                String::from_utf8(peer.kv().get(b"default_k").unwrap().to_vec()).unwrap()
+            })
+        };
     assert_eq!(served(Flaws::default()), None);
     let served = served(Flaws { unchecked_records: true, ..Flaws::default() });
     assert!(served.is_some_and(|value| value != "value"));
 }
 
 #[test]
-fn a_driver_that_sends_early_promises_what_a_crash_takes_back() {
-    let promised = |flaws: Flaws| {
-        let (mut world, leader) = flawed(22, flaws);
-        let start_us = world.now_us();
-        crash_in_mid_write(&mut world, leader);
-        let entries = |f: &raft_sim::Flight| {
-            f.sent_us > start_us
-                && f.message.message.as_ref().is_some_and(|m| !m.entries.is_empty())
-        };
-        world.flights().filter(|f| entries(f)).count()
-    };
-    assert_eq!(promised(Flaws::default()), 0);
-    assert_eq!(promised(Flaws { early_messages: true, ..Flaws::default() }), 4);
+fn a_driver_that_sends_early_is_caught_at_its_first_message() {
+    let scenario = Scenario::new(22);
+    let flaws = Flaws { early_messages: true, ..Flaws::default() };
+    let mut world = World::with_flaws(&scenario, Rules::default(), flaws).unwrap();
+    world.run_until(2 * SECOND);
+    assert_eq!(world.violation().unwrap().invariant, Invariant::Outbox);
 }
 
 #[test]
 fn a_driver_that_ignores_errors_goes_on_without_its_write() {
     let (mut world, leader) = flawed(23, Flaws { ignored_errors: true, ..Flaws::default() });
     set(&mut world, leader, DiskFault::Full);
-    put(&mut world, "k", "v");
-    run_for(&mut world, SECOND);
+    send(&mut world, put_op("k", "v"), None);
+    world.run_until(world.now_us() + SECOND);
     assert!(is_up(&world, leader));
     assert_eq!(on_disk(&world, leader, "k"), None, "it says so, and has nothing");
+    assert_eq!(world.violation().unwrap().peer, leader);
 }
 
 #[test]

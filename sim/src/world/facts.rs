@@ -1,0 +1,260 @@
+//! What the checkers are told about the peers and their disks. The only place that knows both.
+//!
+//! Each `saw_…` is called at one place of the world, where something has just become true. What has
+//! not changed since is not told again, and nothing is allocated for telling.
+
+use bytes::Bytes;
+use prost::Message as _;
+use raft_core::eraftpb::{Entry, EntryType, MessageType};
+use raft_core::proto::raft_serverpb::{RaftApplyState, RaftLocalState, RaftMessage};
+use raft_core::{EntryId, Raft, StateRole};
+use raft_kv::{Batches, PeerStorage, Work, keys};
+
+use super::World;
+use crate::check::{Checker, Fact, Hard, Hash, Logged, Match, Members, Sent, Snapshot, State};
+use crate::node::{Ear, REGION};
+
+/// What is needed to tell facts, and is none itself.
+#[derive(Clone, Debug)]
+pub(super) struct Watch {
+    /// By peer: a hash of all writes to its state machine in their order, where known.
+    states: Vec<Option<u64>>,
+    raft_state: Bytes,
+    apply_state: Bytes,
+}
+
+impl Default for Watch {
+    fn default() -> Self {
+        let (raft_state, apply_state) = (keys::raft_state(REGION), keys::apply_state(REGION));
+        Self { states: Vec::new(), raft_state, apply_state }
+    }
+}
+
+impl Watch {
+    fn state_mut(&mut self, id: u64) -> Option<&mut Option<u64>> {
+        let position = usize::try_from(id).ok()?;
+        if position >= self.states.len() {
+            self.states.resize(position + 1, None);
+        }
+        self.states.get_mut(position)
+    }
+}
+
+impl World {
+    /// A peer has just started from its disk.
+    pub(super) fn saw_start(&mut self, id: u64) {
+        let Some(node) = self.nodes.get(&id) else { return };
+        let Some(peer) = node.peer() else { return };
+        let (raft, now_us) = (peer.raft(), self.now_us);
+        let state = state_of(raft);
+        let base = EntryId::new(raft.log().term(state.base).unwrap_or(0), state.base);
+        self.checker.see(now_us, &Fact::Started { peer: id, state, base });
+        for entry in raft.log().all_entries().unwrap_or_default() {
+            self.checker.see(now_us, &Fact::Loaded { peer: id, entry: logged(&entry) });
+        }
+        let members = members_of(raft);
+        let index = state.applied;
+        self.checker.see(now_us, &Fact::Configured { peer: id, index, members: &members });
+        let fresh = !node.disk().kv.iter().any(|(key, _)| keys::user_key(key).is_some());
+        let known = self.checker.state_hash(index);
+        let start = known.or((fresh && index == state.base).then(|| Hash::new().value()));
+        if let Some(state) = self.watch.state_mut(id) {
+            *state = start;
+        }
+    }
+
+    /// Something has happened to a peer.
+    pub(super) fn saw(&mut self, id: u64) {
+        let Some(peer) = self.nodes.get(&id).and_then(|node| node.peer()) else { return };
+        let (raft, now_us) = (peer.raft(), self.now_us);
+        let state = state_of(raft);
+        if state != *self.checker.state(id) {
+            tell_log(&mut self.checker, id, raft, now_us);
+            self.checker.see(now_us, &Fact::State { peer: id, state });
+        }
+        if state.role == StateRole::Leader {
+            for (of, progress) in raft.tracker().iter().filter(|(of, _)| *of != id) {
+                let progress = Match { of, matched: progress.matched, next: progress.next };
+                self.checker.see(now_us, &Fact::Progress { peer: id, progress });
+            }
+        }
+    }
+
+    /// A peer has handed out work: entries were applied, or a snapshot was.
+    pub(super) fn saw_work(&mut self, id: u64, work: &Work) {
+        let now_us = self.now_us;
+        let base = self.checker.log(id).base();
+        let installed = base.index > self.checker.applied(id);
+        if installed {
+            let snapshot = Snapshot { id: base, state: None, members: None };
+            self.checker.see(now_us, &Fact::Installed { peer: id, snapshot });
+        }
+        let known = self.checker.state_hash(base.index);
+        let Some(state) = self.watch.state_mut(id) else { return };
+        if installed {
+            // The batch holds the snapshot's own writes.
+            *state = known.filter(|_| work.applied.is_empty());
+        } else if let Some(state) = state {
+            *state = hash_of_writes(*state, &work.batches);
+        }
+        let state = *state;
+        let last = work.applied.last().map_or(0, |entry| entry.index);
+        for entry in &work.applied {
+            let state = state.filter(|_| entry.index == last);
+            self.checker.see(now_us, &Fact::Applied { peer: id, entry: logged(entry), state });
+        }
+        let change = work.applied.iter().rev().find(|entry| is_change(entry));
+        let changed = change.map(|entry| entry.index).or(installed.then_some(base.index));
+        if let Some(index) = changed {
+            self.saw_members(id, index);
+        }
+    }
+
+    fn saw_members(&mut self, id: u64, index: u64) {
+        let Some(peer) = self.nodes.get(&id).and_then(|node| node.peer()) else { return };
+        let members = members_of(peer.raft());
+        self.checker.see(self.now_us, &Fact::Configured { peer: id, index, members: &members });
+    }
+
+    /// A peer's disk has made a write durable.
+    pub(super) fn saw_durable(&mut self, id: u64, batches: &Batches) {
+        let now_us = self.now_us;
+        let (mut hard, mut applied, mut first) = (None, None, None);
+        for (key, value) in batches.raft.iter() {
+            if *key == self.watch.raft_state {
+                hard = value.and_then(|value| RaftLocalState::decode(value.clone()).ok());
+            } else if value.is_some() && first.is_none() {
+                first = keys::raft_log_index(key);
+            }
+        }
+        for (key, value) in batches.kv.iter() {
+            if *key == self.watch.apply_state {
+                applied = value.and_then(|value| RaftApplyState::decode(value.clone()).ok());
+            }
+        }
+        let applied = applied.map(|state| {
+            let base = state.truncated_state.unwrap_or_default();
+            let base = EntryId::new(base.term, base.index);
+            (base, Fact::StoredApplied { peer: id, applied: state.applied_index, base })
+        });
+        // Entries that follow a snapshot come after it; those that are folded away at once, before.
+        let before = applied.filter(|(base, _)| first.is_none_or(|first| base.index < first));
+        if let Some((_, fact)) = before {
+            self.checker.see(now_us, &fact);
+        }
+        self.saw_entries_durable(id, batches);
+        if let Some((_, fact)) = applied.filter(|_| before.is_none()) {
+            self.checker.see(now_us, &fact);
+        }
+        if let Some(state) = hard {
+            let (of, last) = (state.hard_state.unwrap_or_default(), state.last_index);
+            let hard = Hard { term: of.term, vote: of.vote, commit: of.commit, last };
+            self.checker.see(now_us, &Fact::StoredHard { peer: id, hard });
+        }
+    }
+
+    fn saw_entries_durable(&mut self, id: u64, batches: &Batches) {
+        for (key, value) in batches.raft.iter() {
+            let Some(value) = value.filter(|_| keys::raft_log_index(key).is_some()) else {
+                continue;
+            };
+            if let Ok(entry) = Entry::decode(value.clone()) {
+                let fact = Fact::Stored { peer: id, entry: logged(&entry) };
+                self.checker.see(self.now_us, &fact);
+            }
+        }
+    }
+
+    /// A peer has nothing to do and its disk is free.
+    pub(super) fn saw_rest(&mut self, id: u64) {
+        self.checker.see(self.now_us, &Fact::AtRest { peer: id });
+    }
+
+    /// A message leaves a peer.
+    pub(super) fn saw_sent(&mut self, id: u64, message: &RaftMessage) {
+        let to = message.to_peer.map_or(0, |peer| peer.id);
+        let Some(message) = &message.message else { return };
+        let Ok(kind) = MessageType::try_from(message.msg_type) else { return };
+        let (index, reject) = (message.index, message.reject);
+        let asks = message.request_snapshot > 0;
+        let holds = asks.then(|| EntryId::new(message.log_term, message.reject_hint));
+        let message = Sent { kind, to, term: message.term, index, reject, holds };
+        self.checker.see(self.now_us, &Fact::Sent { peer: id, message });
+    }
+
+    /// Messages that peers sent each other so far, lost ones included.
+    pub fn messages_sent(&self) -> u64 {
+        self.checker.messages_sent()
+    }
+}
+
+fn state_of(raft: &Raft<PeerStorage, Ear>) -> State {
+    let log = raft.log();
+    State {
+        term: raft.term(),
+        vote: raft.vote(),
+        role: raft.role(),
+        leader: raft.leader(),
+        commit: log.committed(),
+        applied: log.applied(),
+        base: log.first_index().unwrap_or(1).saturating_sub(1),
+        last: log.last_id().unwrap_or_default(),
+        installing: log.pending_snapshot().is_some(),
+    }
+}
+
+fn members_of(raft: &Raft<PeerStorage, Ear>) -> Members {
+    let voters = &raft.tracker().configuration().voters;
+    Members {
+        incoming: voters.incoming.as_slice().to_vec(),
+        outgoing: voters.outgoing.as_slice().to_vec(),
+    }
+}
+
+fn is_change(entry: &Entry) -> bool {
+    entry.entry_type != i32::from(EntryType::EntryNormal)
+}
+
+fn logged(entry: &Entry) -> Logged {
+    let kind = u64::from(entry.entry_type.unsigned_abs());
+    let hash = Hash::new().number(kind).bytes(&entry.data).value();
+    Logged { id: EntryId::of(entry), hash, change: is_change(entry) }
+}
+
+/// Goes on with a hash of writes to the state machine. How they were batched does not matter.
+fn hash_of_writes(before: u64, batches: &Batches) -> u64 {
+    let writes = batches.kv.iter().filter(|(key, _)| keys::user_key(key).is_some());
+    let hash = writes.fold(Hash::from(before), |hash, (key, value)| match value {
+        Some(value) => hash.bytes(key).number(1).bytes(value),
+        None => hash.bytes(key).number(0),
+    });
+    hash.value()
+}
+
+/// Tells how a peer's log differs from what was told of it. All that is new is in memory only: a
+/// peer is looked at before its disk is given anything.
+fn tell_log(checker: &mut Checker, id: u64, raft: &Raft<PeerStorage, Ear>, at_us: u64) {
+    let log = raft.log();
+    if let Some(snapshot) = log.pending_snapshot() {
+        let base = EntryId::of_snapshot(snapshot);
+        if base != checker.log(id).base() {
+            checker.see(at_us, &Fact::Replaced { peer: id, base });
+        }
+    }
+    let (told, last) = (checker.log(id), log.last_index());
+    let mut agreed = told.last().min(last);
+    while agreed > told.base().index && log.term(agreed).ok() != told.term(agreed) {
+        agreed -= 1;
+    }
+    if agreed < told.last() {
+        checker.see(at_us, &Fact::Cut { peer: id, last: agreed });
+    }
+    if agreed == last {
+        return;
+    }
+    let unstable = log.unstable_entries();
+    let first = unstable.partition_point(|entry| entry.index <= agreed);
+    for entry in &unstable[first..] {
+        checker.see(at_us, &Fact::Appended { peer: id, entry: logged(entry) });
+    }
+}
