@@ -41,6 +41,8 @@ pub struct Request {
     /// Peers that did not answer in this round. Others may still take one of them for the leader;
     /// to believe them would be to wait again.
     silent: Vec<u64>,
+    /// Attempts since the last one that was not answered.
+    since_silence: u64,
 }
 
 /// How a request ended.
@@ -103,6 +105,7 @@ impl Clients {
             target: 0,
             maybe_taken: false,
             silent: Vec::new(),
+            since_silence: 0,
         };
         self.requests.insert(self.next_id, request);
         self.forget_oldest();
@@ -134,6 +137,7 @@ impl Clients {
         let believed = &self.believed;
         let request = self.requests.get_mut(&id).filter(|request| request.outcome.is_none())?;
         request.attempts += 1;
+        request.end_round(peers);
         let first_try = believed.get(&request.client).filter(|_| request.attempts == 1).copied();
         let wanted = request.only.or_else(|| hint.or(first_try).filter(|id| request.may_ask(*id)));
         request.target = wanted.unwrap_or_else(|| request.following(peers));
@@ -163,6 +167,17 @@ impl Request {
     /// The latest attempt was not answered.
     pub(crate) fn not_answered(&mut self) {
         self.silent.push(self.target);
+        self.since_silence = 0;
+    }
+
+    /// Once all others were asked and none of them knew better, whoever was silent may be asked
+    /// again: perhaps it leads by now.
+    fn end_round(&mut self, peers: u64) {
+        let others = peers.saturating_sub(self.silent.len() as u64);
+        if others > 0 && self.since_silence >= others {
+            self.silent.clear();
+        }
+        self.since_silence += 1;
     }
 
     fn may_ask(&self, peer: u64) -> bool {
@@ -281,6 +296,16 @@ mod tests {
         clients.open(1).unwrap().not_answered();
         assert_eq!(clients.attempt(1, Some(1), 3), Some((5, 3)), "all were silent: a new round");
         assert_eq!(clients.attempt(1, Some(1), 3), Some((6, 1)));
+    }
+
+    #[test]
+    fn a_peer_that_was_silent_is_asked_again_when_all_others_say_that_it_leads() {
+        let mut clients = clients();
+        assert_eq!(clients.attempt(1, Some(1), 3), Some((1, 1)));
+        clients.open(1).unwrap().not_answered();
+        assert_eq!(clients.attempt(1, None, 3), Some((2, 2)));
+        assert_eq!(clients.attempt(1, Some(1), 3), Some((3, 3)));
+        assert_eq!(clients.attempt(1, Some(1), 3), Some((4, 1)), "it is back");
     }
 
     #[test]

@@ -23,6 +23,18 @@ impl WorldRng {
         span.min_us + self.below(span.max_us - span.min_us + 1)
     }
 
+    /// One of `choices`, which must not be empty.
+    pub(crate) fn pick<T: Copy, const N: usize>(&mut self, choices: &[T; N]) -> T {
+        const { assert!(N > 0) };
+        choices[self.position(N)]
+    }
+
+    /// A position in something of this length; 0 if it is empty.
+    pub(crate) fn position(&mut self, length: usize) -> usize {
+        // It is below a length, so it fits.
+        usize::try_from(self.below(length as u64)).unwrap_or_default()
+    }
+
     /// True in `permille` of 1,000 draws.
     pub(crate) fn chance(&mut self, permille: u32) -> bool {
         self.below(1_000) < u64::from(permille)

@@ -10,8 +10,8 @@ use crate::command::Command;
 
 /// Version of the format that this crate writes.
 pub const VERSION: u32 = 1;
-const PEERS_MAX: u64 = 9;
-const COMMANDS_MAX: usize = 10_000;
+pub(crate) const PEERS_MAX: u64 = 9;
+pub(crate) const COMMANDS_MAX: usize = 10_000;
 const KEY_BYTES_MAX: usize = 64;
 const VALUE_BYTES_MAX: usize = 1_024;
 pub(crate) const HOUR_US: u64 = 3_600_000_000;

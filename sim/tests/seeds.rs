@@ -1,4 +1,4 @@
-//! Seeded simulation: faults drawn by chance, then healing; safety throughout, agreement at the
+//! Seeded simulation: faults drawn by a nemesis, then healing; safety throughout, agreement at the
 //! end.
 //!
 //! A failure prints its seed and its scenario. `SEEDS=10000 cargo test --release -p raft-sim --test
@@ -9,7 +9,7 @@
 
 mod support;
 
-use raft_sim::{Outcome, Reply, World};
+use raft_sim::{Nemesis, NemesisSettings, Outcome, Reply, World};
 use support::*;
 
 /// How many seeds to run: 200, or what the variable `SEEDS` says.
@@ -23,15 +23,28 @@ fn data(disk: &raft_kv::Engines) -> Vec<(Vec<u8>, Vec<u8>)> {
     records.map(|(key, value)| (key.to_vec(), value.to_vec())).collect()
 }
 
-fn check(world: &mut World, seed: u64) {
+fn nemesis(seed: u64) -> Nemesis {
+    Nemesis::new(seed, &NemesisSettings::default())
+}
+
+/// Runs through the faults and lets the cluster recover for as long as the nemesis says.
+fn run(nemesis: &Nemesis) -> World {
+    let mut world = World::new(&nemesis.scenario).unwrap();
+    world.run_until(nemesis.well_us);
+    world
+}
+
+fn check(world: &mut World, nemesis: &Nemesis) {
     let explain = |world: &World| {
-        format!("seed {seed}: {}", serde_json::to_string(world.scenario()).unwrap())
+        let (seed, classes) = (nemesis.scenario.seed, &nemesis.classes);
+        let scenario = serde_json::to_string(world.scenario()).unwrap();
+        format!("seed {seed}, {classes:?}: {scenario}")
     };
     assert!(world.violation().is_none(), "{:?} {}", world.violation(), explain(world));
-    world.run_until(world.now_us() + 15 * SECOND);
     let end = ask(world, put_op("end", "of story"), None);
     assert_eq!(end, Outcome::Done(Reply::Written), "{}", explain(world));
-    world.run_until(world.now_us() + 5 * SECOND);
+    let settled_us = 5 * SECOND + world.scenario().settings.write_back_us;
+    world.run_until(world.now_us() + settled_us);
     assert!(world.violation().is_none(), "{:?} {}", world.violation(), explain(world));
     assert!(world.requests().all(|r| r.outcome.is_some()), "{}", explain(world));
     let states: Vec<_> = world
@@ -47,23 +60,16 @@ fn check(world: &mut World, seed: u64) {
 #[test]
 fn every_seed_is_safe_under_faults_and_agrees_after_healing() {
     for seed in 0..seeds() {
-        let mut dice = Dice::new(seed);
-        let mut world = World::new(&scenario(seed, &mut dice)).unwrap();
-        torment(&mut world, &mut dice);
-        check(&mut world, seed);
+        let nemesis = nemesis(seed);
+        check(&mut run(&nemesis), &nemesis);
     }
 }
 
 #[test]
 fn every_seed_gives_the_same_digest_twice() {
-    let run = |seed| {
-        let mut dice = Dice::new(seed);
-        let mut world = World::new(&scenario(seed, &mut dice)).unwrap();
-        torment(&mut world, &mut dice);
-        world.digest()
-    };
+    let digest = |seed| run(&nemesis(seed)).digest();
     for seed in 0..20 {
-        assert_eq!(run(seed), run(seed), "seed {seed}");
+        assert_eq!(digest(seed), digest(seed), "seed {seed}");
     }
-    assert_ne!(run(1), run(2));
+    assert_ne!(digest(1), digest(2));
 }

@@ -1,0 +1,206 @@
+//! Draws a run full of faults from a seed.
+//!
+//! Swarm testing (Groce et al. 2012): a run with every fault at once finds less than many runs with
+//! few of them. So each class of faults is on in about half of the runs, with a rate of its own, and
+//! the tuning constants are drawn, too. All of it ends up in the [`Scenario`], as commands with
+//! times: a failing seed is a plain scenario that can be read, shortened and shared.
+
+mod classes;
+
+use serde::{Deserialize, Serialize};
+
+pub use self::classes::FaultClass;
+use self::classes::Plan;
+use crate::command::Command;
+use crate::rng::{WorldRng, mix};
+use crate::scenario::{
+    COMMANDS_MAX, HOUR_US, Op, PEERS_MAX, Scenario, Settings, Span, TimedCommand,
+};
+
+/// Salt of the nemesis's chance, so that it differs from the world's with the same seed.
+const SALT: u64 = 0x004E_454D_4553_4953;
+/// Requests that a run has at most; the rest of the commands are faults.
+const REQUESTS_MAX: usize = 6_000;
+
+/// What a nemesis may do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NemesisSettings {
+    /// How long there are faults.
+    pub faults_us: u64,
+    /// How long nothing is done after everything was healed, in election time-outs: within that
+    /// time the cluster has to be well again.
+    pub calm_timeouts: u32,
+    /// Number of peers; drawn if there is none.
+    pub peers: Option<u64>,
+    /// Requests of all clients together in a second; drawn if there is none.
+    pub requests_per_second: Option<u32>,
+    /// The classes that may be on. Each is on in about half of the runs.
+    pub classes: Vec<FaultClass>,
+}
+
+impl Default for NemesisSettings {
+    /// Everything that Raft promises to survive, for 30 seconds.
+    fn default() -> Self {
+        Self {
+            faults_us: 30_000_000,
+            calm_timeouts: 30,
+            peers: None,
+            requests_per_second: None,
+            classes: FaultClass::ALL.into_iter().filter(|class| class.is_survivable()).collect(),
+        }
+    }
+}
+
+/// A run full of faults.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Nemesis {
+    /// The run itself.
+    pub scenario: Scenario,
+    /// The classes of faults that are on, and how often each strikes.
+    pub classes: Vec<(FaultClass, u32)>,
+    /// When everything is healed.
+    pub healed_us: u64,
+    /// By when the cluster has to be well again.
+    pub well_us: u64,
+}
+
+impl Nemesis {
+    /// The run that `seed` gives under these settings.
+    pub fn new(seed: u64, settings: &NemesisSettings) -> Self {
+        let mut rng = WorldRng::new(mix(seed, SALT));
+        let mut scenario = Scenario::new(seed);
+        let drawn_peers = rng.pick(&[3, 5, 5, 5, 7]);
+        scenario.peers = settings.peers.unwrap_or(drawn_peers).clamp(1, PEERS_MAX);
+        scenario.settings = tuning(&mut rng);
+        let faults_us = settings.faults_us.min(HOUR_US);
+
+        let mut commands = requests(&mut rng, settings, faults_us);
+        let mut classes = Vec::new();
+        let mut faults = Vec::new();
+        for &class in &settings.classes {
+            // Drawn whether or not it is on, so that two seeds differ in more than that.
+            let period_us = 200_000 << rng.below(6);
+            if rng.chance(500) {
+                let (peers, latency) = (scenario.peers, scenario.settings.latency);
+                let commands = &mut faults;
+                let mut plan = Plan { rng: &mut rng, peers, latency, at_us: 0, commands };
+                classes.push((class, class.plan(&mut plan, period_us, faults_us)));
+            }
+        }
+        faults.sort_by_key(|timed| timed.at_us);
+        faults.truncate(COMMANDS_MAX - REQUESTS_MAX - 1);
+        commands.extend(faults);
+        commands.retain(|timed| timed.at_us < faults_us);
+        commands.sort_by_key(|timed| timed.at_us);
+        commands.push(TimedCommand { at_us: faults_us, command: Command::HealAll });
+        scenario.commands = commands;
+        let calm_us = election_us(&scenario.settings) * u64::from(settings.calm_timeouts);
+        Self { scenario, classes, healed_us: faults_us, well_us: faults_us + calm_us }
+    }
+
+    /// The run that `seed` gives under these settings, and nothing else.
+    pub fn scenario(seed: u64, settings: &NemesisSettings) -> Scenario {
+        Self::new(seed, settings).scenario
+    }
+}
+
+/// The shortest election time-out.
+fn election_us(settings: &Settings) -> u64 {
+    settings.tick_us * u64::from(settings.election_tick)
+}
+
+/// Speeds with which a healthy cluster works: messages and syncs are a good deal faster than
+/// elections.
+fn tuning(rng: &mut WorldRng) -> Settings {
+    let mut settings = Settings {
+        tick_us: rng.pick(&[10_000, 50_000, 50_000, 100_000]),
+        election_tick: rng.pick(&[10, 10, 15, 20]),
+        heartbeat_tick: rng.pick(&[1, 2, 3]),
+        write_back_us: rng.pick(&[0, 0, 30_000, 1_000_000]),
+        fifo: rng.chance(250),
+        client_timeout_us: rng.pick(&[300_000, 1_000_000, 2_000_000]),
+        client_deadline_us: rng.pick(&[2_000_000, 5_000_000, 10_000_000]),
+        ..Settings::default()
+    };
+    let election_us = election_us(&settings);
+    let mut up_to = |share: u64| {
+        let max_us = 500 + rng.below(election_us / share);
+        Span { min_us: 1 + rng.below(max_us), max_us }
+    };
+    (settings.latency, settings.sync) = (up_to(6), up_to(6));
+    settings
+}
+
+/// What the clients ask while there are faults. Every value is written once, so that a read tells
+/// which write it saw.
+fn requests(rng: &mut WorldRng, settings: &NemesisSettings, faults_us: u64) -> Vec<TimedCommand> {
+    let drawn_rate = rng.pick(&[1, 5, 20, 60]);
+    let rate = settings.requests_per_second.unwrap_or(drawn_rate).clamp(1, 1_000);
+    let (clients, keys) = (rng.pick(&[1, 2, 5, 20]), rng.pick(&[1, 3, 10, 50]));
+    let mut at_us = 0;
+    let mut requests = Vec::new();
+    while requests.len() < REQUESTS_MAX {
+        at_us += 1 + rng.below(2_000_000 / u64::from(rate));
+        if at_us >= faults_us {
+            break;
+        }
+        let client = rng.below(clients);
+        let key = |rng: &mut WorldRng| format!("k{}", rng.below(keys));
+        let op = match rng.below(10) {
+            0..=3 => Op::Put { key: key(rng), value: requests.len().to_string() },
+            4..=7 => Op::Get { key: key(rng) },
+            8 => Op::Delete { key: key(rng) },
+            _ => Op::Scan { start: key(rng), end: String::new(), limit: 5 },
+        };
+        let command = Command::Request { client, op, to: None };
+        requests.push(TimedCommand { at_us, command });
+    }
+    requests
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_seed_gives_a_scenario_that_can_be_run_and_the_same_one_twice() {
+        for seed in 0..200 {
+            let settings = NemesisSettings { faults_us: 5_000_000, ..NemesisSettings::default() };
+            let nemesis = Nemesis::new(seed, &settings);
+            assert_eq!(nemesis.scenario.validate(), Ok(()), "seed {seed}");
+            assert_eq!(nemesis, Nemesis::new(seed, &settings), "seed {seed}");
+            let last = nemesis.scenario.commands.last().unwrap();
+            assert_eq!((last.at_us, &last.command), (5_000_000, &Command::HealAll));
+        }
+    }
+
+    #[test]
+    fn the_longest_run_is_still_within_bounds() {
+        let settings = NemesisSettings {
+            faults_us: u64::MAX,
+            requests_per_second: Some(1_000),
+            ..NemesisSettings::default()
+        };
+        assert_eq!(Nemesis::scenario(1, &settings).validate(), Ok(()));
+    }
+
+    #[test]
+    fn each_class_is_on_in_about_half_of_the_runs_and_then_does_something() {
+        let settings = NemesisSettings::default();
+        for &class in &settings.classes {
+            let strikes = |seed| {
+                let classes = Nemesis::new(seed, &settings).classes;
+                classes.iter().find(|(on, _)| *on == class).map(|(_, strikes)| *strikes)
+            };
+            let strikes: Vec<_> = (0..200).filter_map(strikes).collect();
+            assert!((70..130).contains(&strikes.len()), "{class:?}");
+            assert!(strikes.iter().all(|&strikes| strikes > 0), "{class:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_outside_the_model_must_be_asked_for() {
+        assert!(!NemesisSettings::default().classes.contains(&FaultClass::Amnesia));
+    }
+}
