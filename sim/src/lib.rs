@@ -27,7 +27,7 @@ mod rng;
 mod scenario;
 mod world;
 
-pub use check::{Invariant, Violation};
+pub use check::{Invariant, Violation, liveness};
 pub use client::{Outcome, Reply, Request};
 pub use event::{Happening, What};
 pub use network::Flight;

@@ -9,7 +9,7 @@
 
 mod support;
 
-use raft_sim::{Outcome, Reply, World};
+use raft_sim::{World, liveness};
 use support::*;
 
 /// How many seeds to run: 200, or what the variable `SEEDS` says.
@@ -21,13 +21,11 @@ fn check(world: &mut World, seed: u64) {
     let explain = |world: &World| {
         format!("seed {seed}: {}", serde_json::to_string(world.scenario()).unwrap())
     };
-    assert!(world.violation().is_none(), "{:?} {}", world.violation(), explain(world));
-    world.run_until(world.now_us() + 15 * SECOND);
-    let end = ask(world, put_op("end", "of story"), None);
-    assert_eq!(end, Outcome::Done(Reply::Written), "{}", explain(world));
-    world.run_until(world.now_us() + 5 * SECOND);
-    assert!(world.violation().is_none(), "{:?} {}", world.violation(), explain(world));
-    assert!(world.requests().all(|r| r.outcome.is_some()), "{}", explain(world));
+    let lives = |world: &mut World| {
+        liveness::converges(world)?;
+        liveness::stays_quiet(world, 20)
+    };
+    lives(world).unwrap_or_else(|violation| panic!("{violation} {}", explain(world)));
     let states: Vec<_> = world
         .nodes()
         .map(|(_, node)| {
@@ -36,6 +34,11 @@ fn check(world: &mut World, seed: u64) {
         })
         .collect();
     assert!(states.windows(2).all(|pair| pair[0] == pair[1]), "{}", explain(world));
+    // And with a minority dead for good, another one each time.
+    let peers = world.scenario().peers;
+    let dead: Vec<_> = (0..(peers - 1) / 2).map(|n| (seed + n) % peers + 1).collect();
+    let suffices = liveness::majority_suffices(world, &dead);
+    suffices.unwrap_or_else(|violation| panic!("{violation} {}", explain(world)));
 }
 
 #[test]
