@@ -33,7 +33,7 @@ mod rng;
 mod scenario;
 mod world;
 
-pub use check::{Invariant, Violation};
+pub use check::{Invariant, Violation, liveness};
 pub use client::{Outcome, Reply, Request};
 pub use command::Command;
 pub use event::{Happening, What};

@@ -7,10 +7,7 @@
 #![cfg(not(target_arch = "wasm32"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
 
-mod support;
-
-use raft_sim::{Nemesis, NemesisSettings, Outcome, Reply, World};
-use support::*;
+use raft_sim::{Nemesis, NemesisSettings, World, liveness};
 
 /// How many seeds to run: 200, or what the variable `SEEDS` says.
 fn seeds() -> u64 {
@@ -40,13 +37,11 @@ fn check(world: &mut World, nemesis: &Nemesis) {
         let scenario = serde_json::to_string(world.scenario()).unwrap();
         format!("seed {seed}, {classes:?}: {scenario}")
     };
-    assert!(world.violation().is_none(), "{:?} {}", world.violation(), explain(world));
-    let end = ask(world, put_op("end", "of story"), None);
-    assert_eq!(end, Outcome::Done(Reply::Written), "{}", explain(world));
-    let settled_us = 5 * SECOND + world.scenario().settings.write_back_us;
-    world.run_until(world.now_us() + settled_us);
-    assert!(world.violation().is_none(), "{:?} {}", world.violation(), explain(world));
-    assert!(world.requests().all(|r| r.outcome.is_some()), "{}", explain(world));
+    let lives = |world: &mut World| {
+        liveness::converges(world)?;
+        liveness::stays_quiet(world, 20)
+    };
+    lives(world).unwrap_or_else(|violation| panic!("{violation} {}", explain(world)));
     let states: Vec<_> = world
         .nodes()
         .map(|(_, node)| {
@@ -55,6 +50,12 @@ fn check(world: &mut World, nemesis: &Nemesis) {
         })
         .collect();
     assert!(states.windows(2).all(|pair| pair[0] == pair[1]), "{}", explain(world));
+    // And with a minority dead for good, another one each time.
+    let peers = world.scenario().peers;
+    let dead: Vec<_> =
+        (0..(peers - 1) / 2).map(|n| (nemesis.scenario.seed + n) % peers + 1).collect();
+    let suffices = liveness::majority_suffices(world, &dead);
+    suffices.unwrap_or_else(|violation| panic!("{violation} {}", explain(world)));
 }
 
 #[test]

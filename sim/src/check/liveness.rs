@@ -1,1 +1,271 @@
+//! L1 to L4: what a healed cluster soon comes to.
+//!
+//! Safety says what never happens; a cluster that stands still is perfectly safe. These functions
+//! take a world in which nothing is broken any more, let time pass, ask something of it, and tell
+//! what it owes. They change the world: clone it first if it is needed as it is.
+//!
+//! *Soon* is [`TIMEOUTS`] election time-outs, and a round trip for every few entries that somebody
+//! lacks: who has been away for long may take longer.
 
+use raft_core::{RaftLog, StateRole};
+use raft_kv::{Peer, keys};
+
+use super::{Invariant, Violation};
+use crate::client::{Outcome, Reply};
+use crate::command::Command;
+use crate::node::{Ear, Node};
+use crate::scenario::Op;
+use crate::world::World;
+
+/// Election time-outs, each the longest that a peer may draw, within which a cluster must agree.
+/// Votes may be split a few times.
+pub const TIMEOUTS: u64 = 20;
+/// Entries that a peer that lags must at least receive in a round trip.
+const ENTRIES_PER_ROUND: u64 = 8;
+/// Messages that each follower may cost in a heartbeat: one and its answer, and as many again for
+/// a commit index or a lost one.
+const MESSAGES_PER_HEARTBEAT: u64 = 4;
+/// A key that no one else uses.
+const KEY: &str = "~alive";
+
+/// How a cluster came to agree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Converged {
+    /// Who leads.
+    pub leader: u64,
+    /// Its term.
+    pub term: u64,
+    /// How long it took.
+    pub took_us: u64,
+    /// How long it might have taken.
+    pub limit_us: u64,
+}
+
+/// L1: all peers are up and all links work. Soon one leads and all know it, all have committed and
+/// applied the same, and nothing is pending; then a write and a read succeed, and the write reaches
+/// every peer.
+///
+/// # Errors
+/// What is still missing when the time is over; or the safety rule that was broken meanwhile.
+pub fn converges(world: &mut World) -> Result<Converged, Violation> {
+    let everybody: Vec<_> = world.nodes().map(|(id, _)| id).collect();
+    lively(world, &everybody, Invariant::Convergence)
+}
+
+/// L2: the same for the others once `dead` have crashed for good. They must be a majority.
+///
+/// # Errors
+/// As [`converges`].
+pub fn majority_suffices(world: &mut World, dead: &[u64]) -> Result<Converged, Violation> {
+    for &peer in dead {
+        act(world, Invariant::MajorityProgress, Command::Crash { peer })?;
+    }
+    let alive = world.nodes().map(|(id, _)| id).filter(|id| !dead.contains(id));
+    let alive: Vec<_> = alive.collect();
+    lively(world, &alive, Invariant::MajorityProgress)
+}
+
+/// L3: a cluster that agrees and is asked nothing keeps its term and its leader for so many
+/// heartbeats, and sends little else.
+///
+/// # Errors
+/// What disturbed it.
+pub fn stays_quiet(world: &mut World, heartbeats: u32) -> Result<(), Violation> {
+    let rule = Invariant::Quiet;
+    let before = terms(world);
+    let sent = world.messages_sent();
+    let settings = world.scenario().settings;
+    let heartbeat_us = settings.tick_us * u64::from(settings.heartbeat_tick);
+    pass(world, u64::from(heartbeats) * heartbeat_us)?;
+    let now = terms(world);
+    if let Some((was, is)) = before.iter().zip(&now).find(|(was, is)| was != is) {
+        let peer = is.0;
+        return Err(broken(world, rule, peer, in_words(was), in_words(is)));
+    }
+    let sent = world.messages_sent() - sent;
+    let followers = world.scenario().peers.saturating_sub(1);
+    let limit = (u64::from(heartbeats) + 1) * followers * MESSAGES_PER_HEARTBEAT;
+    if sent <= limit {
+        return Ok(());
+    }
+    let allowed =
+        format!("{heartbeats} heartbeats among {followers} followers need {limit} messages");
+    Err(broken(world, rule, 0, allowed, format!("{sent} were sent")))
+}
+
+/// L4: with pre-vote, a follower that was cut off for so many election time-outs comes back without
+/// raising the term or deposing the leader. The cluster must agree when it is called.
+///
+/// # Errors
+/// The term or the leader that changed, or what L1 misses.
+pub fn returns_quietly(world: &mut World, timeouts: u64) -> Result<(), Violation> {
+    let rule = Invariant::Undisturbed;
+    let before = converges(world)?;
+    let follower = world.nodes().map(|(id, _)| id).find(|id| *id != before.leader);
+    let Some(follower) = follower else { return Ok(()) };
+    act(world, rule, Command::Partition { groups: vec![vec![follower]] })?;
+    pass(world, timeouts * timeout_us(world))?;
+    act(world, rule, Command::Heal)?;
+    let now = converges(world)?;
+    if (now.leader, now.term) == (before.leader, before.term) {
+        return Ok(());
+    }
+    let Converged { leader, term, .. } = before;
+    let before = format!("n{leader} led term {term} before n{follower} was cut off");
+    let now = format!("n{} leads term {} after its return", now.leader, now.term);
+    Err(broken(world, rule, follower, before, now))
+}
+
+/// The longest time-out that a peer may draw.
+fn timeout_us(world: &World) -> u64 {
+    let settings = &world.scenario().settings;
+    2 * u64::from(settings.election_tick) * settings.tick_us
+}
+
+/// How long a message and its answer take, with a write at each end.
+fn round_us(world: &World) -> u64 {
+    let settings = &world.scenario().settings;
+    2 * (settings.latency.max_us + settings.sync.max_us)
+}
+
+/// How long a cluster may take to agree, given how much somebody lacks.
+fn limit_us(world: &World, alive: &[u64]) -> u64 {
+    let logs = || peers(world, alive).map(|(_, peer)| peer.raft().log());
+    let longest = logs().map(RaftLog::last_index).max().unwrap_or(0);
+    let slowest = logs().map(RaftLog::applied).min().unwrap_or(0);
+    let rounds = longest.saturating_sub(slowest) / ENTRIES_PER_ROUND + 1;
+    let clients = world.scenario().settings.client_deadline_us;
+    TIMEOUTS * timeout_us(world) + rounds * round_us(world) + clients
+}
+
+fn peers<'a>(world: &'a World, alive: &'a [u64]) -> impl Iterator<Item = (u64, &'a Peer<Ear>)> {
+    let alive = world.nodes().filter(|(id, _)| alive.contains(id));
+    alive.filter_map(|(id, node)| Some((id, node.peer()?)))
+}
+
+fn lively(world: &mut World, alive: &[u64], rule: Invariant) -> Result<Converged, Violation> {
+    let limit_us = limit_us(world, alive);
+    let (start_us, tick_us) = (world.now_us(), world.scenario().settings.tick_us);
+    while let Some((peer, missing)) = disagreement(world, alive) {
+        if world.now_us() >= start_us + limit_us {
+            let owed = format!("{limit_us} us after healing {alive:?} must agree");
+            return Err(broken(world, rule, peer, owed, missing));
+        }
+        pass(world, tick_us)?;
+    }
+    let took_us = world.now_us() - start_us;
+    let leader = peers(world, alive).find(|(_, peer)| peer.raft().role() == StateRole::Leader);
+    let (leader, term) = leader.map_or((0, 0), |(id, peer)| (id, peer.raft().term()));
+    serves(world, alive, rule)?;
+    Ok(Converged { leader, term, took_us, limit_us })
+}
+
+/// Who does not agree yet, and why.
+fn disagreement(world: &World, alive: &[u64]) -> Option<(u64, String)> {
+    if let Some((id, _)) = world.nodes().find(|(id, n)| alive.contains(id) && n.peer().is_none()) {
+        return Some((id, format!("n{id} is down")));
+    }
+    let leads = |peer: &Peer<Ear>| peer.raft().role() == StateRole::Leader;
+    let leaders: Vec<_> = peers(world, alive).filter(|(_, peer)| leads(peer)).collect();
+    let &[(leader, first)] = leaders.as_slice() else {
+        let ids: Vec<_> = leaders.iter().map(|(id, _)| *id).collect();
+        return Some((0, format!("{ids:?} lead")));
+    };
+    let (term, last) = (first.raft().term(), first.raft().log().last_index());
+    for (id, peer) in peers(world, alive) {
+        let (raft, log) = (peer.raft(), peer.raft().log());
+        let found = (raft.leader(), raft.term(), log.committed(), log.applied(), log.last_index());
+        let wanted = (leader, term, last, last, last);
+        if found != wanted {
+            let words = "leader, term, commit, applied and last index";
+            return Some((id, format!("n{id} has {words} {found:?}, not {wanted:?}")));
+        }
+        if peer.waiting() > 0 || world.node(id).is_some_and(Node::is_writing) {
+            return Some((id, format!("n{id} has something pending")));
+        }
+    }
+    let open = world.requests().find(|request| request.outcome.is_none())?;
+    Some((0, format!("request {} has not ended", open.id)))
+}
+
+/// A write succeeds and reaches everybody, and a read finds it, whomever one asks. A follower may
+/// send a reader to its leader.
+fn serves(world: &mut World, alive: &[u64], rule: Invariant) -> Result<(), Violation> {
+    let value = format!("{} us", world.now_us());
+    let put = Op::Put { key: KEY.into(), value: value.clone() };
+    let written = ask(world, rule, put, None)?;
+    if written != Some(Outcome::Done(Reply::Written)) {
+        let now = format!("a write ends with {written:?}");
+        return Err(broken(world, rule, 0, "all agree".into(), now));
+    }
+    let expected = Some(Outcome::Done(Reply::Value(Some(value.clone()))));
+    let get = || Op::Get { key: KEY.into() };
+    for to in std::iter::once(None).chain(alive.iter().copied().map(Some)) {
+        let read = ask(world, rule, get(), to)?;
+        let sent_on = to.is_some() && matches!(read, Some(Outcome::Refused(_)));
+        if read != expected && !sent_on {
+            let (peer, now) = (to.unwrap_or(0), format!("a read ends with {read:?}"));
+            return Err(broken(world, rule, peer, format!("{value:?} was written"), now));
+        }
+    }
+    let start_us = world.now_us();
+    let key = keys::data(keys::CFS[0], KEY.as_bytes());
+    loop {
+        let lacks = |node: &Node| node.disk().kv.get(&key).is_none_or(|own| *own != value);
+        let lacking = world.nodes().find(|(id, node)| alive.contains(id) && lacks(node));
+        let Some((id, _)) = lacking else { return Ok(()) };
+        if world.now_us() >= start_us + TIMEOUTS * timeout_us(world) {
+            let now = format!("n{id} does not have it yet");
+            return Err(broken(world, rule, id, format!("{value:?} was written"), now));
+        }
+        pass(world, world.scenario().settings.tick_us)?;
+    }
+}
+
+fn ask(
+    world: &mut World,
+    rule: Invariant,
+    op: Op,
+    to: Option<u64>,
+) -> Result<Option<Outcome>, Violation> {
+    act(world, rule, Command::Request { client: 0, op, to })?;
+    let (id, tick_us) = (world.last_request(), world.scenario().settings.tick_us);
+    let end_us = world.now_us() + world.scenario().settings.client_deadline_us + tick_us;
+    let outcome = |world: &World| world.request(id).and_then(|request| request.outcome.clone());
+    while outcome(world).is_none() && world.now_us() < end_us {
+        pass(world, tick_us)?;
+    }
+    Ok(outcome(world))
+}
+
+fn act(world: &mut World, rule: Invariant, command: Command) -> Result<(), Violation> {
+    if let Err(error) = world.apply(command) {
+        let now = format!("a command is refused: {error}");
+        return Err(broken(world, rule, 0, "the question is asked".into(), now));
+    }
+    unbroken(world)
+}
+
+fn pass(world: &mut World, span_us: u64) -> Result<(), Violation> {
+    world.run_until(world.now_us() + span_us);
+    unbroken(world)
+}
+
+/// A broken safety rule is the better explanation.
+fn unbroken(world: &World) -> Result<(), Violation> {
+    world.violation().cloned().map_or(Ok(()), Err)
+}
+
+/// Each peer's term and the leader that it knows.
+fn terms(world: &World) -> Vec<(u64, u64, u64)> {
+    let up = world.nodes().filter_map(|(id, node)| Some((id, node.peer()?.raft())));
+    up.map(|(id, raft)| (id, raft.term(), raft.leader())).collect()
+}
+
+fn in_words(&(id, term, leader): &(u64, u64, u64)) -> String {
+    format!("n{id} was in term {term} with leader {leader}")
+}
+
+fn broken(world: &World, rule: Invariant, peer: u64, before: String, now: String) -> Violation {
+    Violation { invariant: rule, at_us: world.now_us(), peer, entry: None, before, now }
+}

@@ -25,7 +25,7 @@ mod fact;
 mod ghost;
 mod hash;
 mod invariant;
-pub(crate) mod liveness;
+pub mod liveness;
 mod log;
 mod membership;
 mod mirror;

@@ -1,0 +1,126 @@
+//! What a healed cluster owes, and that it is noticed when it does not deliver.
+
+#![cfg(not(target_arch = "wasm32"))]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
+
+mod support;
+
+use raft_core::Rules;
+use raft_core::rules::{Rejection, TermVerdict};
+use raft_sim::liveness::{converges, majority_suffices, returns_quietly, stays_quiet};
+use raft_sim::{Command, Invariant, Scenario, World};
+use support::*;
+
+fn world(seed: u64) -> World {
+    World::new(&Scenario::new(seed)).unwrap()
+}
+
+/// A cluster with other rules than the paper's.
+fn broken(seed: u64, rules: Rules) -> World {
+    World::with_rules(&Scenario::new(seed), rules).unwrap()
+}
+
+#[test]
+fn a_fresh_cluster_soon_agrees_serves_and_is_quiet() {
+    let mut world = world(1);
+    let converged = converges(&mut world).unwrap();
+    assert!(converged.took_us < converged.limit_us / 2, "{converged:?}");
+    assert_eq!(leader(&world), Some(converged.leader));
+    stays_quiet(&mut world, 50).unwrap();
+}
+
+#[test]
+fn the_limit_grows_with_what_a_peer_has_missed() {
+    let mut world = world(2);
+    let before = converges(&mut world).unwrap().limit_us;
+    let away = leader(&world).unwrap() % 5 + 1;
+    world.apply(Command::Crash { peer: away }).unwrap();
+    for round in 0..100 {
+        put(&mut world, "k", &round.to_string());
+    }
+    world.apply(Command::Restart { peer: away }).unwrap();
+    assert!(converges(&mut world).unwrap().limit_us > before);
+}
+
+#[test]
+fn a_majority_suffices_and_a_minority_does_not() {
+    let mut world = world(3);
+    let leader = converges(&mut world).unwrap().leader;
+    majority_suffices(&mut world, &[leader, leader % 5 + 1]).unwrap();
+    let stuck = majority_suffices(&mut world, &[1, 2, 3]).unwrap_err();
+    assert_eq!(stuck.invariant, Invariant::MajorityProgress);
+}
+
+#[test]
+fn a_cut_that_was_not_mended_is_noticed() {
+    let mut world = world(4);
+    let leader = converges(&mut world).unwrap().leader;
+    let away = leader % 5 + 1;
+    world.apply(Command::Partition { groups: vec![vec![away]] }).unwrap();
+    let stuck = converges(&mut world).unwrap_err();
+    assert_eq!((stuck.invariant, stuck.peer), (Invariant::Convergence, away), "{stuck}");
+}
+
+/// A leader at rest whose followers do not hear it in time campaigns again and again.
+#[test]
+fn terms_that_go_on_growing_are_noticed() {
+    let mut world = world(5);
+    converges(&mut world).unwrap();
+    world.apply(Command::SetLoss { permille: 700 }).unwrap();
+    let loud = stays_quiet(&mut world, 200).unwrap_err();
+    assert_eq!(loud.invariant, Invariant::Quiet, "{loud}");
+}
+
+/// Without pre-vote a peer that was cut off comes back with a higher term.
+#[test]
+fn a_return_that_deposes_the_leader_is_noticed() {
+    let mut world = world(6);
+    let disturbed = returns_quietly(&mut world, 5).unwrap_err();
+    assert_eq!(disturbed.invariant, Invariant::Undisturbed, "{disturbed}");
+}
+
+/// Faults first, then the question whether the cluster finds together again.
+fn stuck(rules: Rules, seeds: std::ops::Range<u64>) -> Option<(u64, Invariant)> {
+    seeds.into_iter().find_map(|seed| {
+        let mut dice = Dice::new(seed);
+        let mut world = World::with_rules(&scenario(seed, &mut dice), rules).unwrap();
+        torment(&mut world, &mut dice);
+        converges(&mut world).err().map(|violation| (seed, violation.invariant))
+    })
+}
+
+#[test]
+fn a_vote_that_outlives_its_term_elects_nobody_any_more() {
+    let rules = Rules { vote_in_term: |_, _, vote| vote, ..Rules::default() };
+    assert_eq!(stuck(rules, 0..20).map(|(_, rule)| rule), Some(Invariant::Convergence));
+}
+
+#[test]
+fn a_leader_that_never_steps_back_leaves_a_diverged_follower_behind() {
+    fn stubborn(rejection: &Rejection) -> Option<u64> {
+        Some(rejection.next)
+    }
+    let rules = Rules { next_after_rejection: stubborn, ..Rules::default() };
+    assert_eq!(stuck(rules, 0..20).map(|(_, rule)| rule), Some(Invariant::Convergence));
+}
+
+#[test]
+fn equal_time_outs_split_the_vote_for_ever() {
+    let rules = Rules { election_timeout: |base, _| base, ..Rules::default() };
+    // Ticks come at different moments, so that it takes slow links, too.
+    let mut scenario = Scenario::new(1);
+    scenario.settings.tick_us = 50_000;
+    scenario.settings.latency = raft_sim::Span { min_us: 100_000, max_us: 100_000 };
+    let mut world = World::with_rules(&scenario, rules).unwrap();
+    let stuck = converges(&mut world).unwrap_err();
+    assert_eq!(stuck.invariant, Invariant::Convergence, "{stuck}");
+}
+
+#[test]
+fn a_peer_that_never_steps_down_keeps_the_cluster_apart() {
+    fn proud(own: u64, theirs: u64) -> TermVerdict {
+        if theirs < own { TermVerdict::Stale } else { TermVerdict::Current }
+    }
+    let mut world = broken(7, Rules { compare_terms: proud, ..Rules::default() });
+    assert!(converges(&mut world).is_err());
+}
