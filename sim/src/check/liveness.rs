@@ -193,10 +193,17 @@ fn disagreement(world: &World, alive: &[u64]) -> Option<(u64, String)> {
 fn serves(world: &mut World, alive: &[u64], rule: Invariant) -> Result<(), Violation> {
     let value = format!("{} us", world.now_us());
     let put = Op::Put { key: KEY.into(), value: value.clone() };
-    let written = ask(world, rule, put, None)?;
-    if written != Some(Outcome::Done(Reply::Written)) {
-        let now = format!("a write ends with {written:?}");
-        return Err(broken(world, rule, 0, "all agree".into(), now));
+    // A client that is short of patience may spend all of it on a peer that is dead.
+    let give_up_us = world.now_us() + TIMEOUTS * timeout_us(world);
+    loop {
+        let written = ask(world, rule, put.clone(), None)?;
+        if written == Some(Outcome::Done(Reply::Written)) {
+            break;
+        }
+        if world.now_us() >= give_up_us {
+            let now = format!("a write ends with {written:?}");
+            return Err(broken(world, rule, 0, "all agree".into(), now));
+        }
     }
     let expected = Some(Outcome::Done(Reply::Value(Some(value.clone()))));
     let get = || Op::Get { key: KEY.into() };
