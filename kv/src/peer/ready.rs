@@ -97,6 +97,8 @@ impl<T: Tracer> Peer<T> {
         let installation = Installation { region, records };
         self.node.store_mut().install(snapshot, installation, ready, &mut work.batches)?;
         work.installed = Some(id);
+        // The answer to the leader vouches for all that the snapshot covers.
+        work.must_sync = true;
         self.now_member();
         // What was proposed at these indices may be in the snapshot or not.
         for token in self.proposals.overtaken(id) {

@@ -1,0 +1,1 @@
+//! Each kind of violation, and the odd but legal history next to it.
