@@ -2,12 +2,17 @@
 //!
 //! A request may have several attempts. Only when one is answered with the result is it done; when
 //! the deadline passes after an attempt reached a peer, nobody knows whether it took effect.
+//!
+//! With sessions a client first opens one, and sends one write at a time: the store then executes
+//! each write at most once, however many attempts and copies of it arrive (thesis 6.3).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use raft_core::proto::errorpb;
 use raft_core::proto::metapb::{Peer, Region};
-use raft_core::proto::raft_cmdpb::{RaftCmdRequest, RaftCmdResponse, Response};
+use raft_core::proto::raft_cmdpb::{
+    RaftCmdRequest, RaftCmdResponse, Request as StoreRequest, Response,
+};
 use raft_kv::command;
 
 use crate::scenario::Op;
@@ -43,6 +48,8 @@ pub struct Request {
     silent: Vec<u64>,
     /// Attempts since the last one that was not answered.
     since_silence: u64,
+    /// Its session, and its number there; none without sessions, and for reads.
+    pub session: Option<(u64, u64)>,
 }
 
 /// How a request ended.
@@ -65,6 +72,19 @@ pub enum Reply {
     Value(Option<String>),
     /// The pairs in key order.
     Pairs(Vec<(String, String)>),
+    /// How many keys were removed.
+    Deleted(u64),
+    /// Whether the key held what was expected, and what it held.
+    Swapped {
+        /// It did, and was written.
+        done: bool,
+        /// What it held; none if it was absent.
+        previous: Option<String>,
+    },
+    /// One for each operation of a batch.
+    Batch(Vec<Reply>),
+    /// The session that was opened.
+    Opened(u64),
 }
 
 /// What a client does after an answer.
@@ -81,8 +101,32 @@ pub(crate) enum Next {
 pub(crate) struct Clients {
     requests: BTreeMap<u64, Request>,
     next_id: u64,
-    /// Who answered last, as far as each client knows.
-    believed: BTreeMap<u64, u64>,
+    seats: BTreeMap<u64, Seat>,
+}
+
+/// What a client remembers between its requests.
+#[derive(Clone, Debug, Default)]
+struct Seat {
+    /// Who leads, as far as it knows.
+    believed: Option<u64>,
+    /// The last peer that it asked.
+    target: u64,
+    session: Option<u64>,
+    /// Number of its last write in the session.
+    sequence: u64,
+    /// The write, or the opening of the session, that it waits for.
+    busy: Option<u64>,
+    /// Writes that wait for their turn.
+    waiting: VecDeque<u64>,
+}
+
+/// What a client does next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// It sends this request.
+    Send(u64),
+    /// It opens a session first.
+    OpenSession,
 }
 
 impl Clients {
@@ -93,6 +137,7 @@ impl Clients {
 
     pub(crate) fn invoke(&mut self, client: u64, op: Op, only: Option<u64>, now_us: u64) -> u64 {
         self.next_id += 1;
+        let target = self.seats.entry(client).or_default().target;
         let request = Request {
             id: self.next_id,
             client,
@@ -102,10 +147,11 @@ impl Clients {
             ended_us: None,
             outcome: None,
             attempts: 0,
-            target: 0,
+            target,
             maybe_taken: false,
             silent: Vec::new(),
             since_silence: 0,
+            session: None,
         };
         self.requests.insert(self.next_id, request);
         self.forget_oldest();
@@ -134,23 +180,65 @@ impl Clients {
 
     /// Starts another attempt and returns its number and target; none if the request has ended.
     pub(crate) fn attempt(&mut self, id: u64, hint: Option<u64>, peers: u64) -> Option<(u32, u64)> {
-        let believed = &self.believed;
         let request = self.requests.get_mut(&id).filter(|request| request.outcome.is_none())?;
+        let seat = self.seats.entry(request.client).or_default();
         request.attempts += 1;
         request.end_round(peers);
-        let first_try = believed.get(&request.client).filter(|_| request.attempts == 1).copied();
+        let first_try = seat.believed.filter(|_| request.attempts == 1);
         let wanted = request.only.or_else(|| hint.or(first_try).filter(|id| request.may_ask(*id)));
         request.target = wanted.unwrap_or_else(|| request.following(peers));
+        seat.target = request.target;
         Some((request.attempts, request.target))
     }
 
     /// The client of request `id` believes that this peer leads, or no longer knows who does.
     pub(crate) fn believe(&mut self, id: u64, leader: Option<u64>) {
         let Some(request) = self.requests.get(&id) else { return };
-        match leader {
-            Some(leader) => self.believed.insert(request.client, leader),
-            None => self.believed.remove(&request.client),
-        };
+        self.seats.entry(request.client).or_default().believed = leader;
+    }
+
+    /// A write waits for its client's turn.
+    pub(crate) fn wait(&mut self, id: u64) {
+        let Some(request) = self.requests.get(&id) else { return };
+        self.seats.entry(request.client).or_default().waiting.push_back(id);
+    }
+
+    /// What the client does next, if it waits for nothing.
+    pub(crate) fn turn(&mut self, client: u64) -> Option<Turn> {
+        let seat = self.seats.get_mut(&client).filter(|seat| seat.busy.is_none())?;
+        while let Some(&id) = seat.waiting.front() {
+            let Some(request) = self.requests.get_mut(&id).filter(|r| r.outcome.is_none()) else {
+                // Its time was over before its turn came.
+                seat.waiting.pop_front();
+                continue;
+            };
+            let Some(session) = seat.session else { return Some(Turn::OpenSession) };
+            seat.waiting.pop_front();
+            seat.sequence += 1;
+            seat.busy = Some(id);
+            request.session = Some((session, seat.sequence));
+            return Some(Turn::Send(id));
+        }
+        None
+    }
+
+    /// The client waits for the session that request `id` opens.
+    pub(crate) fn opening(&mut self, client: u64, id: u64) {
+        self.seats.entry(client).or_default().busy = Some(id);
+    }
+
+    /// A request has ended. Returns its client if that waited for it.
+    pub(crate) fn ended(&mut self, id: u64, expired: bool) -> Option<u64> {
+        let request = self.requests.get(&id)?;
+        let seat = self.seats.get_mut(&request.client).filter(|seat| seat.busy == Some(id))?;
+        seat.busy = None;
+        if expired {
+            seat.session = None;
+        }
+        if let Some(Outcome::Done(Reply::Opened(session))) = request.outcome {
+            (seat.session, seat.sequence) = (Some(session), 0);
+        }
+        Some(request.client)
     }
 
     /// The request, if it has not ended and `attempt` is its latest.
@@ -216,14 +304,24 @@ impl Request {
     }
 
     /// The request as `peer` of `region` gets it.
-    pub(crate) fn command(&self, region: &Region, peer: Peer) -> RaftCmdRequest {
-        let request = match &self.op {
-            Op::Put { key, value } => command::put("", key.clone(), value.clone()),
-            Op::Get { key } => command::get("", key.clone()),
-            Op::Delete { key } => command::delete("", key.clone()),
-            Op::Scan { start, end, limit } => command::scan("", start.clone(), end.clone(), *limit),
+    pub(crate) fn command(
+        &self,
+        region: &Region,
+        peer: Peer,
+        follower_reads: bool,
+    ) -> RaftCmdRequest {
+        let requests = match &self.op {
+            Op::Batch { ops } => ops.iter().map(request_of).collect(),
+            op => vec![request_of(op)],
         };
-        command::command(region, peer, vec![request])
+        let mut command = command::command(region, peer, requests);
+        if let (Some(header), true) = (&mut command.header, follower_reads) {
+            header.replica_read = self.only.is_some();
+        }
+        match self.session {
+            Some((client, sequence)) => command::in_session(command, client, sequence),
+            None => command,
+        }
     }
 
     /// What the client makes of an answer.
@@ -231,7 +329,14 @@ impl Request {
         if let Some(error) = response.header.as_ref().and_then(|header| header.error.as_ref()) {
             return self.read_error(error);
         }
-        let reply = response.responses.first().and_then(read_reply);
+        let replies: Option<Vec<_>> = response.responses.iter().map(read_reply).collect();
+        let reply = match (&self.op, replies) {
+            (Op::Batch { ops }, Some(replies)) if replies.len() == ops.len() => {
+                Some(Reply::Batch(replies))
+            }
+            (Op::Batch { .. }, _) | (_, None) => None,
+            (_, Some(replies)) => replies.into_iter().next(),
+        };
         reply.map_or(Next::Retry { hint: None }, |reply| Next::End(Outcome::Done(reply)))
     }
 
@@ -242,10 +347,36 @@ impl Request {
                 Next::End(Outcome::Refused(error.message.clone()))
             }
             Some(not_leader) => Next::Retry { hint: not_leader.leader.map(|leader| leader.id) },
+            // It cannot take effect any more; whether it did, nobody can tell.
+            None if error.session_expired.is_some() || error.stale_sequence.is_some() => {
+                Next::End(if self.maybe_taken {
+                    Outcome::Unknown
+                } else {
+                    Outcome::Refused(error.message.clone())
+                })
+            }
             // An earlier attempt may take effect all the same: this refusal does not end it.
             None if error.stale_command.is_some() || self.maybe_taken => Next::Retry { hint: None },
             None => Next::End(Outcome::Refused(error.message.clone())),
         }
+    }
+}
+
+/// One operation on keys as the store knows it.
+fn request_of(op: &Op) -> StoreRequest {
+    match op {
+        Op::Put { key, value } => command::put("", key.clone(), value.clone()),
+        Op::Get { key } => command::get("", key.clone()),
+        Op::Delete { key } => command::delete("", key.clone()),
+        Op::Scan { start, end, limit } => command::scan("", start.clone(), end.clone(), *limit),
+        Op::DeleteRange { start, end } => command::delete_range("", start.clone(), end.clone()),
+        Op::Cas { key, expected, new } => {
+            let bytes = |value: &Option<String>| value.clone().map(Into::into);
+            command::compare_and_swap("", key.clone(), bytes(expected), bytes(new))
+        }
+        Op::OpenSession => command::open_session(),
+        // Batches of batches are refused before they get here.
+        Op::Batch { .. } => StoreRequest::default(),
     }
 }
 
@@ -256,6 +387,13 @@ fn read_reply(response: &Response) -> Option<Reply> {
     } else if let Some(scan) = &response.scan {
         let pairs = scan.pairs.iter().map(|pair| (text(&pair.key), text(&pair.value)));
         Some(Reply::Pairs(pairs.collect()))
+    } else if let Some(deleted) = &response.delete_range {
+        Some(Reply::Deleted(deleted.deleted))
+    } else if let Some(swap) = &response.compare_and_swap {
+        let previous = (!swap.previous_absent).then(|| text(&swap.previous));
+        Some(Reply::Swapped { done: swap.swapped, previous })
+    } else if let Some(opened) = &response.open_session {
+        Some(Reply::Opened(opened.client_id))
     } else {
         (response.put.is_some() || response.delete.is_some()).then_some(Reply::Written)
     }

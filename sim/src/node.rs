@@ -2,7 +2,7 @@
 
 use raft_core::proto::metapb;
 use raft_core::{Event, Rules, Tracer};
-use raft_kv::{Engines, Peer, PeerConfig, Store, StoreConfig, Work};
+use raft_kv::{Engines, LogGc, Peer, PeerConfig, Store, StoreConfig, Work};
 
 use crate::backlog::Backlog;
 use crate::disk::Disk;
@@ -167,6 +167,16 @@ impl Node {
             heartbeat_tick: settings.heartbeat_tick,
             // A restarted peer draws other time-outs than the first time.
             seed: mix(scenario.seed, self.incarnation),
+            pre_vote: settings.pre_vote,
+            check_quorum: settings.check_quorum,
+            reads: settings.reads.into(),
+            log_gc: LogGc {
+                tick_interval: settings.log_gc_ticks,
+                count_limit: settings.log_gc_entries,
+            },
+            max_size_per_msg: settings.append_bytes_max,
+            max_inflight_msgs: settings.appends_in_flight_max,
+            broadcast_commit: settings.broadcast_commit,
             rules,
             ..PeerConfig::new(metapb::Peer { id, store_id: id, role: 0 }, REGION)
         };

@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use raft_kv::ReadPolicy;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -13,6 +14,7 @@ pub const VERSION: u32 = 1;
 pub(crate) const PEERS_MAX: u64 = 9;
 pub(crate) const COMMANDS_MAX: usize = 10_000;
 const KEY_BYTES_MAX: usize = 64;
+const BATCH_MAX: usize = 16;
 const VALUE_BYTES_MAX: usize = 1_024;
 pub(crate) const HOUR_US: u64 = 3_600_000_000;
 
@@ -59,6 +61,51 @@ pub struct Settings {
     pub client_timeout_us: u64,
     /// How long a client tries at all.
     pub client_deadline_us: u64,
+    /// Whether clients open a session, so that a write that is sent again takes effect once. Then a
+    /// client sends a write only when its last one has ended.
+    pub sessions: bool,
+    /// How reads are served.
+    pub reads: Reads,
+    /// Whether a read that is sent to one peer is answered by that peer, leader or not. Off: only a
+    /// leader answers.
+    pub follower_reads: bool,
+    /// Whether a peer asks before it campaigns (thesis 9.6).
+    pub pre_vote: bool,
+    /// Whether a leader without a quorum steps down, and voters stay with a live leader (thesis 6.2).
+    pub check_quorum: bool,
+    /// Whether a leader tells its followers of a new commit index at once.
+    pub broadcast_commit: bool,
+    /// Most bytes of entries in one message, at least one entry whatever its size.
+    pub append_bytes_max: u64,
+    /// Most appends to one follower that are not answered yet.
+    pub appends_in_flight_max: u32,
+    /// Ticks between two looks of a leader at the length of its log.
+    pub log_gc_ticks: u64,
+    /// Entries that may be applied and still in the log when it looks.
+    pub log_gc_entries: u64,
+}
+
+/// How reads make sure that they see every write acknowledged before them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reads {
+    /// The leader asks a quorum whether it still leads (section 8).
+    #[default]
+    Index,
+    /// The leader trusts its lease: right only if clocks run alike.
+    Lease,
+    /// Through the log, like writes.
+    Log,
+}
+
+impl From<Reads> for ReadPolicy {
+    fn from(reads: Reads) -> Self {
+        match reads {
+            Reads::Index => Self::Index,
+            Reads::Lease => Self::Lease,
+            Reads::Log => Self::Log,
+        }
+    }
 }
 
 /// A range of durations, both ends included.
@@ -86,6 +133,16 @@ impl Default for Settings {
             fifo: false,
             client_timeout_us: 1_000_000,
             client_deadline_us: 5_000_000,
+            sessions: false,
+            reads: Reads::Index,
+            follower_reads: false,
+            pre_vote: false,
+            check_quorum: false,
+            broadcast_commit: true,
+            append_bytes_max: 1 << 20,
+            appends_in_flight_max: 256,
+            log_gc_ticks: 10,
+            log_gc_entries: 128_000,
         }
     }
 }
@@ -121,6 +178,30 @@ pub enum Op {
         /// The key.
         key: String,
     },
+    /// Remove keys from `start` up to but without `end`.
+    DeleteRange {
+        /// The first key.
+        start: String,
+        /// The end; empty is the end of the store.
+        #[serde(default)]
+        end: String,
+    },
+    /// Write a key if it holds what is expected; nothing stands for an absent key.
+    Cas {
+        /// The key.
+        key: String,
+        /// What it must hold.
+        expected: Option<String>,
+        /// What it holds then.
+        new: Option<String>,
+    },
+    /// Several at once, in order.
+    Batch {
+        /// The operations; none of them a batch.
+        ops: Vec<Op>,
+    },
+    /// Open a session; clients do that by themselves.
+    OpenSession,
     /// Read keys from `start` up to but without `end`.
     Scan {
         /// The first key.
@@ -140,6 +221,16 @@ impl fmt::Display for Op {
             Self::Put { key, value } => write!(f, "put {key}={value}"),
             Self::Get { key } => write!(f, "get {key}"),
             Self::Delete { key } => write!(f, "delete {key}"),
+            Self::DeleteRange { start, end } => write!(f, "delete {start}..{end}"),
+            Self::Cas { key, expected, new } => {
+                let or_none = |value: &Option<String>| value.clone().unwrap_or_else(|| "∅".into());
+                write!(f, "cas {key} {}→{}", or_none(expected), or_none(new))
+            }
+            Self::Batch { ops } => {
+                let ops: Vec<_> = ops.iter().map(ToString::to_string).collect();
+                write!(f, "batch [{}]", ops.join(", "))
+            }
+            Self::OpenSession => f.write_str("open session"),
             Self::Scan { start, end, .. } => write!(f, "scan {start}..{end}"),
         }
     }
@@ -170,6 +261,12 @@ pub enum ScenarioError {
     /// A peer is in two groups.
     #[error("peer {0} is in two groups")]
     TwoGroups(u64),
+    /// Leases rest on voters that stay with a live leader.
+    #[error("reads by lease need check_quorum")]
+    LeaseWithoutQuorum,
+    /// Operations that are no part of a batch, or too many.
+    #[error("a batch holds 1 to {BATCH_MAX} operations on keys")]
+    Batch,
     /// The commands are not in the order of time.
     #[error("command {0} is earlier than the one before it")]
     Order(usize),
@@ -231,7 +328,12 @@ impl Settings {
         in_range("write-back time", self.write_back_us, 0, HOUR_US)?;
         in_range("loss", self.loss_permille.into(), 0, 1_000)?;
         in_range("client time-out", self.client_timeout_us, 1_000, HOUR_US)?;
-        in_range("client deadline", self.client_deadline_us, self.client_timeout_us, HOUR_US)
+        in_range("client deadline", self.client_deadline_us, self.client_timeout_us, HOUR_US)?;
+        in_range("appends in flight", self.appends_in_flight_max.into(), 1, 1_000_000)?;
+        if self.reads == Reads::Lease && !self.check_quorum {
+            return Err(ScenarioError::LeaseWithoutQuorum);
+        }
+        Ok(())
     }
 }
 
@@ -244,16 +346,42 @@ impl Span {
 }
 
 impl Op {
+    /// Whether it may change something.
+    pub fn is_write(&self) -> bool {
+        match self {
+            Self::Get { .. } | Self::Scan { .. } => false,
+            Self::Batch { ops } => ops.iter().any(Self::is_write),
+            Self::Put { .. }
+            | Self::Delete { .. }
+            | Self::DeleteRange { .. }
+            | Self::Cas { .. }
+            | Self::OpenSession => true,
+        }
+    }
+
     pub(crate) fn validate(&self) -> Result<(), ScenarioError> {
         let key = |key: &str| in_range("key length", key.len() as u64, 1, KEY_BYTES_MAX as u64);
+        let value =
+            |value: &str| in_range("value length", value.len() as u64, 0, VALUE_BYTES_MAX as u64);
         let bound = |key: &str| in_range("key length", key.len() as u64, 0, KEY_BYTES_MAX as u64);
         match self {
-            Self::Put { key: name, value } => {
+            Self::Put { key: name, value: new } => key(name).and_then(|()| value(new)),
+            Self::Cas { key: name, expected, new } => {
                 key(name)?;
-                in_range("value length", value.len() as u64, 0, VALUE_BYTES_MAX as u64)
+                [expected, new].into_iter().flatten().try_for_each(|held| value(held))
             }
             Self::Get { key: name } | Self::Delete { key: name } => key(name),
-            Self::Scan { start, end, .. } => bound(start).and_then(|()| bound(end)),
+            Self::Scan { start, end, .. } | Self::DeleteRange { start, end } => {
+                bound(start).and_then(|()| bound(end))
+            }
+            Self::Batch { ops } => {
+                let nested = |op: &Self| matches!(op, Self::Batch { .. } | Self::OpenSession);
+                if ops.is_empty() || ops.len() > BATCH_MAX || ops.iter().any(nested) {
+                    return Err(ScenarioError::Batch);
+                }
+                ops.iter().try_for_each(Self::validate)
+            }
+            Self::OpenSession => Ok(()),
         }
     }
 }

@@ -46,9 +46,7 @@ impl Replica {
     pub fn drive(&mut self) -> Result<Outbox> {
         let mut output = self.store.take_outbox();
         while let Some(work) = self.store.handle_ready()? {
-            // A snapshot is acknowledged like entries, even if no entry comes with it.
-            let sync = work.must_sync || work.installed.is_some();
-            self.disk.commit(&work.batches, sync)?;
+            self.disk.commit(&work.batches, work.must_sync)?;
             append(&mut output, Outbox { messages: work.messages, answers: work.answers });
             // Now, too: after this the peer may be gone.
             append(&mut output, self.store.take_outbox());

@@ -6,7 +6,7 @@ use raft_kv::Token;
 
 use super::{Event, World};
 use crate::backlog::Late;
-use crate::client::{Next, Outcome, Reply, Request};
+use crate::client::{Next, Outcome, Reply, Request, Turn};
 use crate::event::What;
 use crate::faults::ClientFault;
 use crate::scenario::Op;
@@ -26,12 +26,30 @@ fn attempt_of(Token(token): Token) -> (u64, u32) {
 
 impl World {
     pub(super) fn invoke(&mut self, client: u64, op: Op, to: Option<u64>) {
+        let in_session = self.scenario.settings.sessions && op.is_write() && op != Op::OpenSession;
         let text = op.to_string();
         let request = self.clients.invoke(client, op, to, self.now_us);
         self.note(What::Invoked { request, text });
         let deadline = self.now_us + self.scenario.settings.client_deadline_us;
         self.queue.push(deadline, Event::Deadline { request });
+        if in_session {
+            self.clients.wait(request);
+            return self.take_turn(client);
+        }
         self.attempt(request, None);
+    }
+
+    /// A client that waits for nothing sends its next write, after it has opened a session.
+    fn take_turn(&mut self, client: u64) {
+        match self.clients.turn(client) {
+            None => {}
+            Some(Turn::Send(request)) => self.attempt(request, None),
+            Some(Turn::OpenSession) => {
+                self.invoke(client, Op::OpenSession, None);
+                let opening = self.clients.last_id();
+                self.clients.opening(client, opening);
+            }
+        }
     }
 
     pub(super) fn attempt(&mut self, request: u64, hint: Option<u64>) {
@@ -108,9 +126,10 @@ impl World {
     pub(super) fn propose(&mut self, request: u64, attempt: u32, target: u64) {
         let Some(node) = self.nodes.get(&target).filter(|node| node.is_up()) else { return };
         let Some(asked) = self.clients.get(request) else { return };
+        let follower_reads = self.scenario.settings.follower_reads;
         let command = match node.peer() {
-            Some(peer) => asked.command(peer.region(), peer.me()),
-            None => asked.command(&Region::default(), Peer::default()),
+            Some(peer) => asked.command(peer.region(), peer.me(), follower_reads),
+            None => asked.command(&Region::default(), Peer::default(), follower_reads),
         };
         self.trace.number(request);
         let mut verdict = Ok(());
@@ -159,7 +178,9 @@ impl World {
                 if done && attempt == current {
                     self.clients.believe(request, Some(target));
                 }
-                self.end(request, outcome);
+                let error = response.header.as_ref().and_then(|header| header.error.as_ref());
+                let expired = error.is_some_and(|error| error.session_expired.is_some());
+                self.end(request, outcome, expired);
             }
             Next::Retry { hint: Some(leader) } => self.attempt(request, Some(leader)),
             Next::Retry { hint: None } => {
@@ -180,28 +201,50 @@ impl World {
     pub(super) fn deadline(&mut self, request: u64) {
         let Some(open) = self.clients.open(request) else { return };
         open.give_up(self.now_us);
-        if let Some(outcome) = open.outcome.clone() {
-            let text = describe(&outcome);
-            self.note(What::Ended { request, text });
+        self.ended(request, false);
+    }
+
+    fn end(&mut self, request: u64, outcome: Outcome, expired: bool) {
+        if let Some(open) = self.clients.open(request) {
+            open.end(outcome, self.now_us);
+            self.ended(request, expired);
         }
     }
 
-    fn end(&mut self, request: u64, outcome: Outcome) {
-        let text = describe(&outcome);
-        if let Some(open) = self.clients.open(request) {
-            open.end(outcome, self.now_us);
+    /// A request has ended, and the client's next one may begin.
+    fn ended(&mut self, request: u64, expired: bool) {
+        let outcome = self.clients.get(request).and_then(|request| request.outcome.as_ref());
+        if let Some(text) = outcome.map(describe) {
             self.note(What::Ended { request, text });
+        }
+        if let Some(client) = self.clients.ended(request, expired) {
+            self.take_turn(client);
         }
     }
 }
 
 fn describe(outcome: &Outcome) -> String {
     match outcome {
-        Outcome::Done(Reply::Written) => "ok".into(),
-        Outcome::Done(Reply::Value(None)) => "not found".into(),
-        Outcome::Done(Reply::Value(Some(value))) => format!("= {value}"),
-        Outcome::Done(Reply::Pairs(pairs)) => format!("{} pairs", pairs.len()),
+        Outcome::Done(reply) => describe_reply(reply),
         Outcome::Refused(reason) => format!("refused: {reason}"),
         Outcome::Unknown => "outcome unknown".into(),
+    }
+}
+
+fn describe_reply(reply: &Reply) -> String {
+    match reply {
+        Reply::Written => "ok".into(),
+        Reply::Value(None) => "not found".into(),
+        Reply::Value(Some(value)) => format!("= {value}"),
+        Reply::Pairs(pairs) => format!("{} pairs", pairs.len()),
+        Reply::Deleted(count) => format!("{count} keys removed"),
+        Reply::Swapped { done: true, .. } => "swapped".into(),
+        Reply::Swapped { previous: None, .. } => "not swapped: no such key".into(),
+        Reply::Swapped { previous: Some(value), .. } => format!("not swapped: it holds {value}"),
+        Reply::Batch(replies) => {
+            let replies: Vec<_> = replies.iter().map(describe_reply).collect();
+            format!("[{}]", replies.join(", "))
+        }
+        Reply::Opened(session) => format!("session {session}"),
     }
 }

@@ -1,1 +1,0 @@
-//! Each kind of violation, and the odd but legal history next to it.
