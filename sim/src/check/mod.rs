@@ -87,6 +87,11 @@ impl Checker {
         &self.ghost.peer(peer).state
     }
 
+    /// What a leader knows of another peer's log, in the order in which it was told first.
+    pub(crate) fn progress(&self, peer: u64, position: usize) -> Option<&Match> {
+        self.ghost.peer(peer).progress.get(position)
+    }
+
     /// The last entry that the peer's state machine has seen, as far as it was told.
     pub(crate) fn applied(&self, peer: u64) -> u64 {
         self.ghost.peer(peer).applied

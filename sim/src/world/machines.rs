@@ -108,13 +108,16 @@ impl World {
         let Some(peer) = self.nodes.get(&id).and_then(|node| node.peer()) else { return };
         let raft = peer.raft();
         let (term, to, committed) = (raft.term(), raft.role(), raft.log().committed());
-        let last = EntryId::new(raft.log().term(committed).unwrap_or(0), committed);
+        // Read only if it is news: the log may have to ask the disk.
+        let news = committed > before.committed;
+        let commit_term = if news { raft.log().term(committed).unwrap_or(0) } else { 0 };
         let from = before.role;
         // A candidate that campaigns again changes its term, not its role.
         if to != from || (term != before.term && to != StateRole::Follower) {
             self.note(What::Role { peer: id, term, from, to });
         }
-        if committed > before.committed {
+        if news {
+            let last = EntryId::new(commit_term, committed);
             self.note(What::Committed { peer: id, last });
         }
     }
