@@ -129,6 +129,11 @@ fn tuning(rng: &mut WorldRng) -> Settings {
         Span { min_us: 1 + rng.below(max_us), max_us }
     };
     (settings.latency, settings.sync) = (up_to(6), up_to(6));
+    // A client that is less patient than a healthy cluster is fast never gets an answer, and one
+    // that gives up before it has asked everybody may miss the leader.
+    let fast_us = 6 * (settings.latency.max_us + settings.sync.max_us);
+    settings.client_timeout_us = settings.client_timeout_us.max(fast_us);
+    settings.client_deadline_us = settings.client_deadline_us.max(8 * settings.client_timeout_us);
     settings
 }
 
