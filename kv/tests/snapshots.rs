@@ -63,6 +63,23 @@ fn the_log_stays_within_twice_the_limit_on_every_replica() {
 }
 
 #[test]
+fn dropping_the_log_is_no_reason_to_drop_it_again() {
+    let mut group = with_gc(2);
+    group.campaign(1);
+    group.put(1, "k", "v");
+    group.only(|_| false);
+    for _ in 0..5 {
+        group.put_later(1, "k", "v");
+        group.ticks(1);
+    }
+    group.only(|_| true);
+    group.ticks(10);
+    let last = group.peer(1).raft().log().last_index();
+    group.ticks(50);
+    assert_eq!(group.peer(1).raft().log().last_index(), last);
+}
+
+#[test]
 fn without_need_the_log_is_kept() {
     let mut group = with_gc(1_000);
     group.campaign(1);

@@ -203,6 +203,11 @@ impl Disk {
         self.damages.push(Damage { side, key, written: value, checksum, returned });
     }
 
+    /// Whether something written waits for a sync.
+    pub(crate) fn is_behind(&self) -> bool {
+        !self.unsynced.is_empty()
+    }
+
     /// Compares every record with its checksum.
     ///
     /// # Errors

@@ -240,7 +240,11 @@ impl<T: Tracer> Peer<T> {
         {
             return Ok(());
         }
-        let storage = self.storage();
+        let (storage, last) = (self.storage(), self.compaction);
+        // One at a time: each is an entry itself, and would soon be reason for the next.
+        if last.term == self.raft().term() && last.index > storage.applied_index() {
+            return Ok(());
+        }
         let (first, applied) = (storage.truncated().index + 1, storage.applied_index());
         let to = (self.config.store_rules.compact_to)(first, applied, gc.count_limit);
         let Some(to) = to else { return Ok(()) };
@@ -250,7 +254,11 @@ impl<T: Tracer> Peer<T> {
             ..RaftCmdRequest::default()
         };
         // Nobody waits for it. If it cannot be proposed now, the next look will try again.
-        let _ = self.node.propose(prost::Message::encode_to_vec(&request));
+        if let Ok(Proposal::Appended { term, index }) =
+            self.node.propose(prost::Message::encode_to_vec(&request))
+        {
+            self.compaction = EntryId::new(term, index);
+        }
         Ok(())
     }
 }

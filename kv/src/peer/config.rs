@@ -34,6 +34,9 @@ impl Default for LogGc {
     }
 }
 
+/// Bytes of entries that are applied in one go.
+const APPLY_BYTES_MAX: u64 = 1 << 20;
+
 /// Settings of a peer.
 #[derive(Clone, Debug)]
 pub struct PeerConfig {
@@ -106,6 +109,8 @@ impl PeerConfig {
             read_only: if lease { ReadOnly::LeaseBased } else { ReadOnly::Safe },
             max_size_per_msg: self.max_size_per_msg,
             max_inflight_msgs: self.max_inflight_msgs,
+            // Small messages are no reason to apply little at a time.
+            max_committed_size_per_ready: APPLY_BYTES_MAX.max(self.max_size_per_msg),
             broadcast_commit: self.broadcast_commit,
             rules: self.rules.into(),
             self_ack: SelfAck::OnPersist,

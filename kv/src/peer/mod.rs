@@ -24,7 +24,7 @@ use std::collections::BTreeMap;
 use raft_core::proto::metapb::{self, Region};
 use raft_core::proto::raft_cmdpb::RaftCmdResponse;
 use raft_core::proto::raft_serverpb::RaftMessage;
-use raft_core::{Raft, RawNode, Ready, SnapshotStatus, StateRole, Status, Tracer};
+use raft_core::{EntryId, Raft, RawNode, Ready, SnapshotStatus, StateRole, Status, Tracer};
 
 pub use self::config::{LogGc, PeerConfig, ReadPolicy};
 use self::leaving::Fate;
@@ -79,6 +79,8 @@ pub struct Peer<T = ()> {
     acquaintances: BTreeMap<u64, metapb::Peer>,
     fate: Fate,
     ticks: u64,
+    /// The last entry that this peer proposed to drop the log.
+    compaction: EntryId,
 }
 
 impl Peer {
@@ -141,6 +143,7 @@ impl<T: Tracer> Peer<T> {
             acquaintances: BTreeMap::new(),
             fate,
             ticks: 0,
+            compaction: EntryId::default(),
         })
     }
 

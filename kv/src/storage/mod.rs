@@ -227,9 +227,13 @@ impl Storage for PeerStorage {
         if to > self.log.len() || from > to {
             return Err(StorageError::Unavailable);
         }
-        let mut entries: Vec<Entry> = self.log.range(from..to).cloned().collect();
-        raft_core::limit_size(&mut entries, max_size);
-        Ok(entries)
+        let mut size = 0u64;
+        let fitting = self.log.range(from..to).take_while(|entry| {
+            let first = size == 0;
+            size = size.saturating_add(prost::Message::encoded_len(*entry) as u64);
+            first || size <= max_size
+        });
+        Ok(fitting.cloned().collect())
     }
 
     fn term(&self, index: u64) -> Result<u64, StorageError> {

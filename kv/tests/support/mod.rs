@@ -256,6 +256,14 @@ impl Group {
         assert_eq!(error(&self.run(to, vec![put])), None);
     }
 
+    /// Sends a write and does not wait for its answer.
+    pub(crate) fn put_later(&mut self, to: u64, key: &str, value: &str) {
+        let put = command::put("", key.to_owned(), value.to_owned());
+        self.last_token += 1;
+        let token = self.last_token;
+        self.propose(to, token, vec![put]).unwrap();
+    }
+
     /// What the disk of a store holds at a key.
     pub(crate) fn on_disk(&self, store: u64, key: &str) -> Option<String> {
         let value = self.disks[&store].kv.get(format!("default_{key}").as_bytes())?;

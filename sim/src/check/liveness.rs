@@ -133,8 +133,14 @@ fn limit_us(world: &World, alive: &[u64]) -> u64 {
     let logs = || peers(world, alive).map(|(_, peer)| peer.raft().log());
     let longest = logs().map(RaftLog::last_index).max().unwrap_or(0);
     let slowest = logs().map(RaftLog::applied).min().unwrap_or(0);
-    let rounds = longest.saturating_sub(slowest) / ENTRIES_PER_ROUND + 1;
-    let clients = world.scenario().settings.client_deadline_us;
+    let settings = &world.scenario().settings;
+    // Small messages, and few at a time, carry less.
+    let small = settings.append_bytes_max < 100 * ENTRIES_PER_ROUND;
+    let in_flight = u64::from(settings.appends_in_flight_max);
+    let fewer = (in_flight / 4).clamp(1, ENTRIES_PER_ROUND);
+    let per_round = if small { fewer } else { ENTRIES_PER_ROUND };
+    let rounds = longest.saturating_sub(slowest) / per_round + 1;
+    let clients = settings.client_deadline_us;
     TIMEOUTS * timeout_us(world) + rounds * round_us(world) + clients
 }
 

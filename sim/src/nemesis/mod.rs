@@ -14,7 +14,7 @@ use self::classes::Plan;
 use crate::command::Command;
 use crate::rng::{WorldRng, mix};
 use crate::scenario::{
-    COMMANDS_MAX, HOUR_US, Op, PEERS_MAX, Scenario, Settings, Span, TimedCommand,
+    COMMANDS_MAX, HOUR_US, Op, PEERS_MAX, Reads, Scenario, Settings, Span, TimedCommand,
 };
 
 /// Salt of the nemesis's chance, so that it differs from the world's with the same seed.
@@ -113,6 +113,7 @@ fn election_us(settings: &Settings) -> u64 {
 /// Speeds with which a healthy cluster works: messages and syncs are a good deal faster than
 /// elections.
 fn tuning(rng: &mut WorldRng) -> Settings {
+    let append_bytes_max = rng.pick(&[1, 200, 2_000, 1 << 20]);
     let mut settings = Settings {
         tick_us: rng.pick(&[10_000, 50_000, 50_000, 100_000]),
         election_tick: rng.pick(&[10, 10, 15, 20]),
@@ -121,6 +122,17 @@ fn tuning(rng: &mut WorldRng) -> Settings {
         fifo: rng.chance(250),
         client_timeout_us: rng.pick(&[300_000, 1_000_000, 2_000_000]),
         client_deadline_us: rng.pick(&[2_000_000, 5_000_000, 10_000_000]),
+        sessions: true,
+        reads: rng.pick(&[Reads::Index, Reads::Index, Reads::Index, Reads::Log]),
+        follower_reads: rng.chance(300),
+        pre_vote: rng.chance(500),
+        check_quorum: rng.chance(500),
+        broadcast_commit: rng.chance(700),
+        append_bytes_max,
+        // Many messages of one entry each would only cost time.
+        appends_in_flight_max: if append_bytes_max == 1 { rng.pick(&[1, 2, 8]) } else { 256 },
+        log_gc_ticks: rng.pick(&[1, 5, 20]),
+        log_gc_entries: rng.pick(&[2, 10, 50, 1_000, 128_000]),
         ..Settings::default()
     };
     let election_us = election_us(&settings);

@@ -167,8 +167,12 @@ impl World {
         }
     }
 
-    /// A peer has nothing to do and its disk is free.
+    /// A peer has nothing to do and its disk is free. What waits for a sync, the disk has yet to
+    /// show.
     pub(super) fn saw_rest(&mut self, id: u64) {
+        if self.nodes.get(&id).is_none_or(|node| node.disk.is_behind()) {
+            return;
+        }
         self.checker.see(self.now_us, &Fact::AtRest { peer: id });
     }
 
@@ -198,7 +202,8 @@ fn state_of(raft: &Raft<PeerStorage, Ear>) -> State {
         role: raft.role(),
         leader: raft.leader(),
         commit: log.committed(),
-        applied: log.applied(),
+        // The core hears of what was applied when it is durable; the state machine is ahead of it.
+        applied: log.applied().max(log.storage().applied_index()),
         base: log.first_index().unwrap_or(1).saturating_sub(1),
         last: log.last_id().unwrap_or_default(),
         installing: log.pending_snapshot().is_some(),
