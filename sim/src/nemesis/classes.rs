@@ -148,7 +148,7 @@ impl FaultClass {
 
     fn strike_links(self, plan: &mut Plan<'_>) {
         let permille = plan.rng.pick(&[10, 100, 300, 700]);
-        let delay = plan.rng.pick(&[1_000_000, 5_000_000, 20_000_000]);
+        let delay = plan.rng.pick(&[500_000, 2_000_000, LATE_MAX_US]);
         let latency = plan.latency;
         let (on, fault, end) = match self {
             Self::Loss => {
@@ -298,7 +298,7 @@ impl FaultClass {
                 plan.for_a_while(duplicate(permille), duplicate(0));
             }
             Self::ClientCopies => {
-                let delay = Span { min_us: 100_000, max_us: 5_000_000 };
+                let delay = Span { min_us: 100_000, max_us: LATE_MAX_US };
                 let replay = |permille| clients(ClientFault::Replay { permille, delay });
                 plan.for_a_while(replay(permille), replay(0));
             }
@@ -310,6 +310,8 @@ impl FaultClass {
     }
 }
 
+/// No message and no request comes later than that after its time.
+pub(super) const LATE_MAX_US: u64 = 8_000_000;
 /// Strikes of one class in a run at most.
 const STRIKES_MAX: u32 = 300;
 

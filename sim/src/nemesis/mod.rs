@@ -10,7 +10,7 @@ mod classes;
 use serde::{Deserialize, Serialize};
 
 pub use self::classes::FaultClass;
-use self::classes::Plan;
+use self::classes::{LATE_MAX_US, Plan};
 use crate::command::Command;
 use crate::rng::{WorldRng, mix};
 use crate::scenario::{
@@ -63,6 +63,9 @@ pub struct Nemesis {
     pub healed_us: u64,
     /// By when the cluster has to be well again.
     pub well_us: u64,
+    /// By when nothing of the faults is on its way any more: late messages have arrived, and every
+    /// client has had the time to find the leader.
+    pub quiet_us: u64,
 }
 
 impl Nemesis {
@@ -96,7 +99,9 @@ impl Nemesis {
         commands.push(TimedCommand { at_us: faults_us, command: Command::HealAll });
         scenario.commands = commands;
         let calm_us = election_us(&scenario.settings) * u64::from(settings.calm_timeouts);
-        Self { scenario, classes, healed_us: faults_us, well_us: faults_us + calm_us }
+        let late_us = LATE_MAX_US + (scenario.peers + 1) * scenario.settings.client_timeout_us;
+        let (well_us, quiet_us) = (faults_us + calm_us, faults_us + calm_us.max(late_us));
+        Self { scenario, classes, healed_us: faults_us, well_us, quiet_us }
     }
 
     /// The run that `seed` gives under these settings, and nothing else.
