@@ -156,17 +156,34 @@ fn requests(rng: &mut WorldRng, settings: &NemesisSettings, faults_us: u64) -> V
             break;
         }
         let client = rng.below(clients);
-        let key = |rng: &mut WorldRng| format!("k{}", rng.below(keys));
-        let op = match rng.below(10) {
-            0..=3 => Op::Put { key: key(rng), value: requests.len().to_string() },
-            4..=7 => Op::Get { key: key(rng) },
-            8 => Op::Delete { key: key(rng) },
-            _ => Op::Scan { start: key(rng), end: String::new(), limit: 5 },
-        };
+        let op = op(rng, keys, requests.len());
         let command = Command::Request { client, op, to: None };
         requests.push(TimedCommand { at_us, command });
     }
     requests
+}
+
+/// Request `number`. All its values bear that number.
+fn op(rng: &mut WorldRng, keys: u64, number: usize) -> Op {
+    let key = |rng: &mut WorldRng| format!("k{}", rng.below(keys));
+    let put = |rng: &mut WorldRng| Op::Put { key: key(rng), value: number.to_string() };
+    match rng.below(20) {
+        0..=6 => put(rng),
+        7..=12 => Op::Get { key: key(rng) },
+        13 | 14 => Op::Delete { key: key(rng) },
+        15 | 16 => {
+            // Nobody knows what a key holds; an absent one and the latest writes are good guesses.
+            let guess = number.checked_sub(1 + rng.position(8)).filter(|_| rng.chance(600));
+            let (expected, new) = (guess.map(|n| n.to_string()), Some(number.to_string()));
+            Op::Cas { key: key(rng), expected, new }
+        }
+        17 => {
+            let (start, end) = (key(rng), key(rng));
+            if rng.chance(300) { Op::DeleteRange { start, end } } else { put(rng) }
+        }
+        18 => Op::Batch { ops: vec![put(rng), Op::Delete { key: key(rng) }, put(rng)] },
+        _ => Op::Scan { start: key(rng), end: String::new(), limit: 5 },
+    }
 }
 
 #[cfg(test)]
@@ -180,6 +197,9 @@ mod tests {
             let nemesis = Nemesis::new(seed, &settings);
             assert_eq!(nemesis.scenario.validate(), Ok(()), "seed {seed}");
             assert_eq!(nemesis, Nemesis::new(seed, &settings), "seed {seed}");
+            let json = serde_json::to_string(&nemesis.scenario).unwrap();
+            let read = serde_json::from_str::<Scenario>(&json).unwrap();
+            assert_eq!(read, nemesis.scenario, "seed {seed}");
             let last = nemesis.scenario.commands.last().unwrap();
             assert_eq!((last.at_us, &last.command), (5_000_000, &Command::HealAll));
         }
