@@ -7,6 +7,7 @@
 //! each write at most once, however many attempts and copies of it arrive (thesis 6.3).
 
 use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
 
 use raft_core::proto::errorpb;
 use raft_core::proto::metapb::{Peer, Region};
@@ -85,6 +86,38 @@ pub enum Reply {
     Batch(Vec<Reply>),
     /// The session that was opened.
     Opened(u64),
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Done(reply) => write!(f, "{reply}"),
+            Self::Refused(reason) => write!(f, "refused: {reason}"),
+            Self::Unknown => f.write_str("outcome unknown"),
+        }
+    }
+}
+
+impl fmt::Display for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Written => f.write_str("ok"),
+            Self::Value(None) => f.write_str("not found"),
+            Self::Value(Some(value)) => write!(f, "= {value}"),
+            Self::Pairs(pairs) => write!(f, "{} pairs", pairs.len()),
+            Self::Deleted(count) => write!(f, "{count} keys removed"),
+            Self::Swapped { done: true, .. } => f.write_str("swapped"),
+            Self::Swapped { previous: None, .. } => f.write_str("not swapped: no such key"),
+            Self::Swapped { previous: Some(value), .. } => {
+                write!(f, "not swapped: it holds {value}")
+            }
+            Self::Batch(replies) => {
+                let replies: Vec<_> = replies.iter().map(ToString::to_string).collect();
+                write!(f, "[{}]", replies.join(", "))
+            }
+            Self::Opened(session) => write!(f, "session {session}"),
+        }
+    }
 }
 
 /// What a client does after an answer.

@@ -227,4 +227,31 @@ mod tests {
         assert!(open.contains(&(1, 3)) && open.contains(&(3, 5)) && open.contains(&(4, 5)));
         assert!(!open.contains(&(1, 4)) && !open.contains(&(5, 2)));
     }
+
+    #[test]
+    fn what_does_not_fit_the_cluster_is_refused_by_name() {
+        use crate::Span;
+        let refused = |command: Command| command.validate(3).unwrap_err().to_string();
+        let cut = |on| Command::Link { on, fault: LinkFault::Cut };
+        assert!(refused(cut(Links::One { from: 1, to: 4 })).contains("no peer 4"));
+        assert!(refused(cut(Links::Of { peer: 0 })).contains("no peer 0"));
+        assert!(refused(Command::OnlyLinks { ways: vec![(1, 2), (2, 9)] }).contains("no peer 9"));
+        assert!(refused(Command::OnlyLinks { ways: vec![(1, 2); 10] }).contains("number of ways"));
+        let link = |fault| Command::Link { on: Links::All, fault };
+        let never = Span { min_us: 0, max_us: 0 };
+        assert!(refused(link(LinkFault::Delay { span: never })).contains("delay"));
+        assert!(refused(link(LinkFault::Loss { permille: 1_001 })).contains("loss"));
+        assert!(refused(link(LinkFault::Tail { permille: 1, max_us: 0 })).contains("extra delay"));
+        let clock = |fault| Command::Clock { peer: 1, fault };
+        assert!(refused(clock(ClockFault::Rate { permille: 0 })).contains("clock rate"));
+        assert!(refused(clock(ClockFault::Jump { ticks: 0 })).contains("clock jump"));
+        let slow = DiskFault::Slow { sync: never };
+        assert!(refused(Command::Disk { peer: 1, fault: slow }).contains("disk sync"));
+        let storm = ClientFault::Storm { copies: 101 };
+        assert!(refused(Command::Clients { fault: storm }).contains("copies"));
+        let op = Op::Get { key: "k".into() };
+        let request = Command::Request { client: CLIENTS_MAX, op, to: None };
+        assert!(refused(request).contains("client"));
+        assert!(refused(Command::Pause { peer: 4 }).contains("no peer 4"));
+    }
 }

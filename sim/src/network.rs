@@ -298,3 +298,33 @@ impl Network {
         [twice, ways.replay.filter(|_| late).map(|delay| rng.in_span(delay))]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clogged_link_holds_so_many_and_loses_the_rest() {
+        let mut network = Network::new(2, &Settings::default());
+        let mut rng = WorldRng::new(1);
+        network.set(Links::All, LinkFault::Clog);
+        let mut send =
+            |network: &mut Network| network.send(1, 2, RaftMessage::default(), 0, &mut rng);
+        for _ in 0..HELD_MAX {
+            assert!(send(&mut network).held);
+        }
+        let beyond = send(&mut network);
+        assert!(!beyond.held && beyond.dies_us.is_some());
+        network.set(Links::All, LinkFault::Burst);
+        assert!(!send(&mut network).held);
+        network.set(Links::All, LinkFault::Clog);
+        assert!(send(&mut network).held, "there is room again");
+    }
+
+    #[test]
+    fn who_is_no_peer_has_no_link() {
+        let network = Network::new(3, &Settings::default());
+        assert!(network.is_connected(3, 1));
+        assert!(!network.is_connected(0, 1) && !network.is_connected(1, 4));
+    }
+}

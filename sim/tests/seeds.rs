@@ -39,11 +39,12 @@ fn check(world: &mut World, nemesis: &Nemesis) {
     };
     let lives = |world: &mut World| {
         liveness::converges(world)?;
+        world.run_until(nemesis.quiet_us);
         liveness::stays_quiet(world, 20)
     };
     lives(world).unwrap_or_else(|violation| panic!("{violation} {}", explain(world)));
     // What waits for a sync is durable by then.
-    world.run_until(world.now_us() + world.scenario().settings.write_back_us);
+    world.run_until(world.now_us() + world.scenario().settings.write_back_us + 1_000_000);
     let states: Vec<_> = world.nodes().map(|(_, node)| data(node.disk())).collect();
     assert!(states.windows(2).all(|pair| pair[0] == pair[1]), "{}", explain(world));
     // And with a minority dead for good, another one each time.

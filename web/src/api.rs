@@ -47,6 +47,8 @@ enum Answer {
     Ok,
     Value(Option<String>),
     Pairs(Vec<(String, String)>),
+    /// The result of an operation that the page does not offer yet, in words.
+    Result(String),
     Refused(String),
     Unknown,
 }
@@ -264,6 +266,7 @@ fn answer(world: &World, id: u64) -> Result<JsValue, JsValue> {
         Some(Outcome::Done(Reply::Written)) => Answer::Ok,
         Some(Outcome::Done(Reply::Value(value))) => Answer::Value(value),
         Some(Outcome::Done(Reply::Pairs(pairs))) => Answer::Pairs(pairs),
+        Some(Outcome::Done(reply)) => Answer::Result(reply.to_string()),
         Some(Outcome::Refused(reason)) => Answer::Refused(reason),
         Some(Outcome::Unknown) | None => Answer::Unknown,
     })

@@ -33,6 +33,8 @@ pub enum FaultClass {
     Bridges,
     /// Each peer hears its neighbours only.
     Rings,
+    /// Many pairs of peers do not hear each other, in no order.
+    Omissions,
     /// Messages pile up and come at once.
     Clogs,
     /// A peer stops and starts.
@@ -71,7 +73,7 @@ pub enum FaultClass {
 
 impl FaultClass {
     /// All of them.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::Loss,
         Self::Duplicates,
         Self::Tails,
@@ -83,6 +85,7 @@ impl FaultClass {
         Self::Isolation,
         Self::Bridges,
         Self::Rings,
+        Self::Omissions,
         Self::Clogs,
         Self::Crashes,
         Self::CrashPoints,
@@ -130,7 +133,7 @@ impl FaultClass {
             | Self::OneWayCuts
             | Self::FlappingCuts
             | Self::Clogs => self.strike_links(plan),
-            Self::Partitions | Self::Isolation | Self::Bridges | Self::Rings => {
+            Self::Partitions | Self::Isolation | Self::Bridges | Self::Rings | Self::Omissions => {
                 self.strike_topology(plan);
             }
             Self::Crashes
@@ -148,7 +151,7 @@ impl FaultClass {
 
     fn strike_links(self, plan: &mut Plan<'_>) {
         let permille = plan.rng.pick(&[10, 100, 300, 700]);
-        let delay = plan.rng.pick(&[1_000_000, 5_000_000, 20_000_000]);
+        let delay = plan.rng.pick(&[500_000, 2_000_000, LATE_MAX_US]);
         let latency = plan.latency;
         let (on, fault, end) = match self {
             Self::Loss => {
@@ -201,6 +204,15 @@ impl FaultClass {
             Self::Isolation => Command::isolate(order[0]),
             Self::Bridges => Command::bridge(&order[..middle], order[middle], &order[middle + 1..]),
             Self::Rings => Command::ring(plan.peers),
+            Self::Omissions => {
+                let permille = plan.rng.pick(&[300, 500, 700]);
+                let mut ways = Vec::new();
+                for (at, &a) in order.iter().enumerate() {
+                    let heard = order[at + 1..].iter().filter(|_| plan.rng.chance(permille));
+                    ways.extend(heard.flat_map(|&b| [(a, b), (b, a)]));
+                }
+                Command::OnlyLinks { ways }
+            }
             _ => {
                 let at = 1 + plan.rng.below(plan.peers - 1);
                 let side = (0..at).zip(order).map(|(_, peer)| peer).collect();
@@ -298,7 +310,7 @@ impl FaultClass {
                 plan.for_a_while(duplicate(permille), duplicate(0));
             }
             Self::ClientCopies => {
-                let delay = Span { min_us: 100_000, max_us: 5_000_000 };
+                let delay = Span { min_us: 100_000, max_us: LATE_MAX_US };
                 let replay = |permille| clients(ClientFault::Replay { permille, delay });
                 plan.for_a_while(replay(permille), replay(0));
             }
@@ -310,6 +322,8 @@ impl FaultClass {
     }
 }
 
+/// No message and no request comes later than that after its time.
+pub(super) const LATE_MAX_US: u64 = 8_000_000;
 /// Strikes of one class in a run at most.
 const STRIKES_MAX: u32 = 300;
 

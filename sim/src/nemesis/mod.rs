@@ -10,7 +10,7 @@ mod classes;
 use serde::{Deserialize, Serialize};
 
 pub use self::classes::FaultClass;
-use self::classes::Plan;
+use self::classes::{LATE_MAX_US, Plan};
 use crate::command::Command;
 use crate::rng::{WorldRng, mix};
 use crate::scenario::{
@@ -63,6 +63,9 @@ pub struct Nemesis {
     pub healed_us: u64,
     /// By when the cluster has to be well again.
     pub well_us: u64,
+    /// By when nothing of the faults is on its way any more: late messages have arrived, and every
+    /// client has had the time to find the leader.
+    pub quiet_us: u64,
 }
 
 impl Nemesis {
@@ -96,7 +99,9 @@ impl Nemesis {
         commands.push(TimedCommand { at_us: faults_us, command: Command::HealAll });
         scenario.commands = commands;
         let calm_us = election_us(&scenario.settings) * u64::from(settings.calm_timeouts);
-        Self { scenario, classes, healed_us: faults_us, well_us: faults_us + calm_us }
+        let late_us = LATE_MAX_US + (scenario.peers + 1) * scenario.settings.client_timeout_us;
+        let (well_us, quiet_us) = (faults_us + calm_us, faults_us + calm_us.max(late_us));
+        Self { scenario, classes, healed_us: faults_us, well_us, quiet_us }
     }
 
     /// The run that `seed` gives under these settings, and nothing else.
@@ -130,7 +135,7 @@ fn tuning(rng: &mut WorldRng) -> Settings {
         broadcast_commit: rng.chance(700),
         append_bytes_max,
         // Many messages of one entry each would only cost time.
-        appends_in_flight_max: if append_bytes_max == 1 { rng.pick(&[1, 2, 8]) } else { 256 },
+        appends_in_flight_max: rng.pick(&[1, 2, 8, if append_bytes_max == 1 { 8 } else { 256 }]),
         log_gc_ticks: rng.pick(&[1, 5, 20]),
         log_gc_entries: rng.pick(&[2, 10, 50, 1_000, 128_000]),
         ..Settings::default()
@@ -163,17 +168,34 @@ fn requests(rng: &mut WorldRng, settings: &NemesisSettings, faults_us: u64) -> V
             break;
         }
         let client = rng.below(clients);
-        let key = |rng: &mut WorldRng| format!("k{}", rng.below(keys));
-        let op = match rng.below(10) {
-            0..=3 => Op::Put { key: key(rng), value: requests.len().to_string() },
-            4..=7 => Op::Get { key: key(rng) },
-            8 => Op::Delete { key: key(rng) },
-            _ => Op::Scan { start: key(rng), end: String::new(), limit: 5 },
-        };
+        let op = op(rng, keys, requests.len());
         let command = Command::Request { client, op, to: None };
         requests.push(TimedCommand { at_us, command });
     }
     requests
+}
+
+/// Request `number`. All its values bear that number.
+fn op(rng: &mut WorldRng, keys: u64, number: usize) -> Op {
+    let key = |rng: &mut WorldRng| format!("k{}", rng.below(keys));
+    let put = |rng: &mut WorldRng| Op::Put { key: key(rng), value: number.to_string() };
+    match rng.below(20) {
+        0..=6 => put(rng),
+        7..=12 => Op::Get { key: key(rng) },
+        13 | 14 => Op::Delete { key: key(rng) },
+        15 | 16 => {
+            // Nobody knows what a key holds; an absent one and the latest writes are good guesses.
+            let guess = number.checked_sub(1 + rng.position(8)).filter(|_| rng.chance(600));
+            let (expected, new) = (guess.map(|n| n.to_string()), Some(number.to_string()));
+            Op::Cas { key: key(rng), expected, new }
+        }
+        17 => {
+            let (start, end) = (key(rng), key(rng));
+            if rng.chance(300) { Op::DeleteRange { start, end } } else { put(rng) }
+        }
+        18 => Op::Batch { ops: vec![put(rng), Op::Delete { key: key(rng) }, put(rng)] },
+        _ => Op::Scan { start: key(rng), end: String::new(), limit: 5 },
+    }
 }
 
 #[cfg(test)]
@@ -187,6 +209,9 @@ mod tests {
             let nemesis = Nemesis::new(seed, &settings);
             assert_eq!(nemesis.scenario.validate(), Ok(()), "seed {seed}");
             assert_eq!(nemesis, Nemesis::new(seed, &settings), "seed {seed}");
+            let json = serde_json::to_string(&nemesis.scenario).unwrap();
+            let read = serde_json::from_str::<Scenario>(&json).unwrap();
+            assert_eq!(read, nemesis.scenario, "seed {seed}");
             let last = nemesis.scenario.commands.last().unwrap();
             assert_eq!((last.at_us, &last.command), (5_000_000, &Command::HealAll));
         }

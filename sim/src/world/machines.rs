@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use prost::Message;
 use raft_core::proto::raft_serverpb::RaftMessage;
 use raft_core::{EntryId, Event as Inside, StateRole};
 use raft_kv::{Peer, Store, Work};
@@ -50,7 +49,7 @@ impl World {
         let Some(flight) = self.landing(flight) else { return };
         let Flight { from, to, .. } = *flight;
         self.trace.number(flight.id);
-        self.trace.bytes(&flight.message.encode_to_vec());
+        self.trace.message(&flight.message);
         let cut = flight.dies_us.is_some() || !self.network.is_connected(from, to);
         let Some(node) = self.nodes.get_mut(&to).filter(|n| !cut && n.is_up()) else {
             return self.note(What::Lost(flight));

@@ -253,7 +253,7 @@ impl World {
             Event::AttemptTimeout { request, attempt } => self.attempt_timeout(request, attempt),
             Event::Deadline { request } => self.deadline(request),
             Event::Retry { request, hint } => self.attempt(request, hint),
-            Event::Command(command) => self.execute(command),
+            Event::Command(command) => self.execute(*command),
         }
     }
 

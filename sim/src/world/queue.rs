@@ -1,6 +1,7 @@
 //! What is still to happen, in the order in which it will.
 
-use std::collections::BTreeMap;
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
 
 use raft_core::proto::raft_cmdpb::RaftCmdResponse;
 
@@ -30,42 +31,100 @@ pub(super) enum Event {
     /// A client asks again after a pause.
     Retry { request: u64, hint: Option<u64> },
     /// Something is done from outside.
-    Command(Command),
+    Command(Box<Command>),
 }
 
-/// At one microsecond, commands from outside come last.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Class {
-    Inner,
-    Outer,
+/// Marks a command: at one microsecond, what is done from outside comes last.
+const OUTER: u64 = 1 << 63;
+
+/// An event and its place: time first, then order of planning, commands from outside last.
+#[derive(Clone, Debug)]
+struct Planned {
+    at_us: u64,
+    order: u64,
+    event: Event,
+}
+
+impl Planned {
+    fn place(&self) -> (u64, u64) {
+        (self.at_us, self.order)
+    }
+}
+
+impl PartialEq for Planned {
+    fn eq(&self, other: &Self) -> bool {
+        self.place() == other.place()
+    }
+}
+
+impl Eq for Planned {}
+
+impl PartialOrd for Planned {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Planned {
+    /// The heap gives the greatest first, and that is to be the earliest.
+    fn cmp(&self, other: &Self) -> Ordering {
+        other.place().cmp(&self.place())
+    }
 }
 
 /// Events by time, then class, then the order in which they were planned.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Queue {
-    events: BTreeMap<(u64, Class, u64), Event>,
+    events: BinaryHeap<Planned>,
     planned: u64,
 }
 
 impl Queue {
     pub(super) fn push(&mut self, at_us: u64, event: Event) {
-        self.insert(at_us, Class::Inner, event);
+        self.planned += 1;
+        self.events.push(Planned { at_us, order: self.planned, event });
     }
 
     pub(super) fn push_command(&mut self, at_us: u64, command: Command) {
-        self.insert(at_us, Class::Outer, Event::Command(command));
-    }
-
-    fn insert(&mut self, at_us: u64, class: Class, event: Event) {
         self.planned += 1;
-        self.events.insert((at_us, class, self.planned), event);
+        let event = Event::Command(Box::new(command));
+        self.events.push(Planned { at_us, order: self.planned | OUTER, event });
     }
 
     pub(super) fn pop(&mut self) -> Option<(u64, Event)> {
-        self.events.pop_first().map(|((at_us, ..), event)| (at_us, event))
+        self.events.pop().map(|planned| (planned.at_us, planned.event))
     }
 
     pub(super) fn next_us(&self) -> Option<u64> {
-        self.events.first_key_value().map(|((at_us, ..), _)| *at_us)
+        self.events.peek().map(|planned| planned.at_us)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_comes_first_then_commands_last_then_the_order_of_planning() {
+        let mut queue = Queue::default();
+        let command = |peer| Command::Crash { peer };
+        queue.push_command(5, command(1));
+        queue.push(5, Event::Arrival { flight: 1 });
+        queue.push_command(5, command(2));
+        queue.push(5, Event::Arrival { flight: 2 });
+        queue.push(4, Event::Arrival { flight: 3 });
+        queue.push_command(3, command(3));
+        assert_eq!(queue.next_us(), Some(3));
+        let order = std::iter::from_fn(|| queue.pop()).map(|(at_us, event)| match event {
+            Event::Arrival { flight } => (at_us, 'f', flight),
+            Event::Command(command) => match *command {
+                Command::Crash { peer } => (at_us, 'c', peer),
+                other => panic!("{other:?}"),
+            },
+            other => panic!("{other:?}"),
+        });
+        let expected =
+            [(3, 'c', 3), (4, 'f', 3), (5, 'f', 1), (5, 'f', 2), (5, 'c', 1), (5, 'c', 2)];
+        assert_eq!(order.collect::<Vec<_>>(), expected);
     }
 }

@@ -214,37 +214,11 @@ impl World {
     /// A request has ended, and the client's next one may begin.
     fn ended(&mut self, request: u64, expired: bool) {
         let outcome = self.clients.get(request).and_then(|request| request.outcome.as_ref());
-        if let Some(text) = outcome.map(describe) {
+        if let Some(text) = outcome.map(ToString::to_string) {
             self.note(What::Ended { request, text });
         }
         if let Some(client) = self.clients.ended(request, expired) {
             self.take_turn(client);
         }
-    }
-}
-
-fn describe(outcome: &Outcome) -> String {
-    match outcome {
-        Outcome::Done(reply) => describe_reply(reply),
-        Outcome::Refused(reason) => format!("refused: {reason}"),
-        Outcome::Unknown => "outcome unknown".into(),
-    }
-}
-
-fn describe_reply(reply: &Reply) -> String {
-    match reply {
-        Reply::Written => "ok".into(),
-        Reply::Value(None) => "not found".into(),
-        Reply::Value(Some(value)) => format!("= {value}"),
-        Reply::Pairs(pairs) => format!("{} pairs", pairs.len()),
-        Reply::Deleted(count) => format!("{count} keys removed"),
-        Reply::Swapped { done: true, .. } => "swapped".into(),
-        Reply::Swapped { previous: None, .. } => "not swapped: no such key".into(),
-        Reply::Swapped { previous: Some(value), .. } => format!("not swapped: it holds {value}"),
-        Reply::Batch(replies) => {
-            let replies: Vec<_> = replies.iter().map(describe_reply).collect();
-            format!("[{}]", replies.join(", "))
-        }
-        Reply::Opened(session) => format!("session {session}"),
     }
 }

@@ -1,7 +1,10 @@
 //! Disks that are slow, full, forgetful or damaged, and drivers that mistreat them.
 
 use raft_core::Rules;
-use raft_sim::{Command, CrashPoint, DiskFault, Flaws, Invariant, Span, What, World};
+use raft_sim::{
+    Command, CrashPoint, DiskFault, FaultClass, Flaws, Invariant, Nemesis, NemesisSettings, Span,
+    What, World,
+};
 
 use super::*;
 
@@ -312,4 +315,19 @@ fn healing_all_mends_every_disk_and_starts_every_peer() {
     assert!((1..=5).all(|id| is_up(&world, id)));
     run_for(&mut world, 5 * SECOND);
     put(&mut world, "k", "w");
+}
+
+#[test]
+fn amnesia_may_break_the_rules_but_no_peer() {
+    let classes = vec![FaultClass::Amnesia, FaultClass::Crashes, FaultClass::Partitions];
+    let settings =
+        NemesisSettings { classes, faults_us: 10 * SECOND, ..NemesisSettings::default() };
+    for seed in 0..12 {
+        let nemesis = Nemesis::new(seed, &settings);
+        let mut world = World::new(&nemesis.scenario).unwrap();
+        world.run_until(nemesis.well_us);
+        if world.violation().is_some() {
+            assert!(world.nodes().any(|(_, node)| node.is_outside_the_model()), "seed {seed}");
+        }
+    }
 }

@@ -8,6 +8,7 @@ mod support;
 
 mod clients;
 mod disks;
+mod docs;
 mod links;
 mod processes;
 
