@@ -6,7 +6,7 @@ use raft_kv::Token;
 
 use super::{Event, World};
 use crate::backlog::Late;
-use crate::client::{Next, Outcome, Reply, Request, Turn};
+use crate::client::{Next, Outcome, Request, Turn};
 use crate::event::What;
 use crate::faults::ClientFault;
 use crate::scenario::Op;
