@@ -139,7 +139,6 @@ pub(crate) struct Members {
 
 /// What a client got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(not(test), expect(dead_code, reason = "the world does not tell yet which entry"))]
 pub(crate) enum Answer {
     /// Its write is this entry.
     Written(EntryId),

@@ -39,7 +39,7 @@ mod tests;
 
 use raft_core::EntryId;
 
-pub(crate) use self::fact::{Fact, Hard, Logged, Match, Members, Sent, Snapshot, State};
+pub(crate) use self::fact::{Answer, Fact, Hard, Logged, Match, Members, Sent, Snapshot, State};
 use self::ghost::Ghost;
 pub(crate) use self::hash::Hash;
 pub use self::invariant::{Invariant, Violation};
@@ -100,6 +100,11 @@ impl Checker {
     /// The hash of the state machine after the entry at `index`, if it was told.
     pub(crate) fn state_hash(&self, index: u64) -> Option<u64> {
         self.ghost.state_at(index)
+    }
+
+    /// Whether this entry was committed, as far as is remembered.
+    pub(crate) fn is_committed(&self, id: EntryId) -> bool {
+        self.ghost.committed.covers(id)
     }
 
     /// Messages that left a peer so far.

@@ -3,15 +3,21 @@
 //! Each `saw_…` is called at one place of the world, where something has just become true. What has
 //! not changed since is not told again, and nothing is allocated for telling.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use prost::Message as _;
 use raft_core::eraftpb::{Entry, EntryType, MessageType};
+use raft_core::proto::raft_cmdpb::RaftCmdResponse;
 use raft_core::proto::raft_serverpb::{RaftApplyState, RaftLocalState, RaftMessage};
 use raft_core::{EntryId, Raft, StateRole};
-use raft_kv::{Batches, PeerStorage, Work, keys};
+use raft_kv::{Accepted, Batches, PeerStorage, Work, keys};
 
 use super::World;
-use crate::check::{Checker, Fact, Hard, Hash, Logged, Match, Members, Sent, Snapshot, State};
+use crate::check::{
+    Answer, Checker, Fact, Hard, Hash, Logged, Match, Members, Sent, Snapshot, State,
+};
+use crate::client::Outcome;
 use crate::node::{Ear, REGION};
 
 /// What is needed to tell facts, and is none itself.
@@ -21,12 +27,14 @@ pub(super) struct Watch {
     states: Vec<Option<u64>>,
     raft_state: Bytes,
     apply_state: Bytes,
+    /// What peers made of the requests that are under way, by attempt.
+    asked: BTreeMap<u64, Vec<(u32, Answer)>>,
 }
 
 impl Default for Watch {
     fn default() -> Self {
         let (raft_state, apply_state) = (keys::raft_state(REGION), keys::apply_state(REGION));
-        Self { states: Vec::new(), raft_state, apply_state }
+        Self { states: Vec::new(), raft_state, apply_state, asked: BTreeMap::new() }
     }
 }
 
@@ -186,6 +194,64 @@ impl World {
         let holds = asks.then(|| EntryId::new(message.log_term, message.reject_hint));
         let message = Sent { kind, to, term: message.term, index, reject, holds };
         self.checker.see(self.now_us, &Fact::Sent { peer: id, message });
+    }
+
+    /// A client asks something.
+    pub(super) fn saw_invoked(&mut self, request: u64) {
+        self.watch.asked.insert(request, Vec::new());
+        self.checker.see(self.now_us, &Fact::Invoked { request });
+    }
+
+    /// A peer has accepted an attempt.
+    pub(super) fn saw_accepted(&mut self, request: u64, attempt: u32, accepted: Accepted) {
+        if let (Some(heard), Accepted::Entry(id)) = (self.watch.asked.get_mut(&request), accepted) {
+            heard.push((attempt, Answer::Written(id)));
+        }
+    }
+
+    /// A peer answers an attempt from its state machine as it is now.
+    pub(super) fn saw_reply(
+        &mut self,
+        id: u64,
+        request: u64,
+        attempt: u32,
+        response: &RaftCmdResponse,
+    ) {
+        let reads = self.clients.get(request).is_some_and(|request| !request.op.is_write());
+        let failed = response.header.as_ref().is_some_and(|header| header.error.is_some());
+        if failed || !reads {
+            return;
+        }
+        let version = self.checker.applied(id);
+        if let Some(heard) = self.watch.asked.get_mut(&request) {
+            heard.push((attempt, Answer::Read(version)));
+            let fact = Fact::Served { peer: id, request, version, read_index: None };
+            self.checker.see(self.now_us, &fact);
+        }
+    }
+
+    /// A client has heard how its request ended. Copies of an attempt may have become several
+    /// entries, and any of them may have been the answered one.
+    pub(super) fn saw_answered(&mut self, request: u64, attempt: u32, outcome: &Outcome) {
+        let heard = self.watch.asked.remove(&request).unwrap_or_default();
+        let of_attempt =
+            || heard.iter().filter(|(of, _)| *of == attempt).map(|(_, answer)| *answer);
+        let is_known = |answer: &Answer| match *answer {
+            Answer::Written(id) => self.checker.is_committed(id),
+            Answer::Read(_) => true,
+        };
+        let answer = of_attempt().rev().find(is_known).or_else(|| of_attempt().next());
+        let fact = match answer.filter(|_| matches!(outcome, Outcome::Done(_))) {
+            Some(answer) => Fact::Answered { request, answer },
+            None => Fact::GaveUp { request },
+        };
+        self.checker.see(self.now_us, &fact);
+    }
+
+    /// A client waits no longer.
+    pub(super) fn saw_gave_up(&mut self, request: u64) {
+        self.watch.asked.remove(&request);
+        self.checker.see(self.now_us, &Fact::GaveUp { request });
     }
 
     /// Messages that peers sent each other so far, lost ones included.
