@@ -160,10 +160,31 @@ fn lively(world: &mut World, alive: &[u64], rule: Invariant) -> Result<Converged
         pass(world, tick_us)?;
     }
     let took_us = world.now_us() - start_us;
+    same_state(world, alive)?;
     let leader = peers(world, alive).find(|(_, peer)| peer.raft().role() == StateRole::Leader);
     let (leader, term) = leader.map_or((0, 0), |(id, peer)| (id, peer.raft().term()));
     serves(world, alive, rule)?;
     Ok(Converged { leader, term, took_us, limit_us })
+}
+
+/// Who has applied the same holds the same, data and sessions (I6 at the end of a run, where all of
+/// it can be compared).
+fn same_state(world: &World, alive: &[u64]) -> Result<(), Violation> {
+    let is_state =
+        |key: &[u8]| keys::user_key(key).is_some() || keys::session_client(key).is_some();
+    let records = |peer: &'_ Peer<Ear>| -> Vec<_> {
+        let all = peer.kv().iter().filter(|(key, _)| is_state(key));
+        all.map(|(key, value)| (key.clone(), value.clone())).collect()
+    };
+    let mut all = peers(world, alive).map(|(id, peer)| (id, records(peer)));
+    let Some((first, expected)) = all.next() else { return Ok(()) };
+    let Some((id, found)) = all.find(|(_, records)| *records != expected) else { return Ok(()) };
+    let other = found.iter().find(|record| !expected.contains(record));
+    let other = other.or_else(|| expected.iter().find(|record| !found.contains(record)));
+    let other = other.map(|(key, value)| format!("{key:?} = {value:?}")).unwrap_or_default();
+    let before = format!("n{first} and n{id} have applied the same entries");
+    let now = format!("only one of them has {other}");
+    Err(broken(world, Invariant::StateMachineSafety, id, before, now))
 }
 
 /// Who does not agree yet, and why.
@@ -224,8 +245,8 @@ fn serves(world: &mut World, alive: &[u64], rule: Invariant) -> Result<(), Viola
     let start_us = world.now_us();
     let key = keys::data(keys::CFS[0], KEY.as_bytes());
     loop {
-        let lacks = |node: &Node| node.disk().kv.get(&key).is_none_or(|own| *own != value);
-        let lacking = world.nodes().find(|(id, node)| alive.contains(id) && lacks(node));
+        let lacks = |peer: &Peer<Ear>| peer.kv().get(&key).is_none_or(|own| *own != value);
+        let lacking = peers(world, alive).find(|(_, peer)| lacks(peer));
         let Some((id, _)) = lacking else { return Ok(()) };
         if world.now_us() >= start_us + TIMEOUTS * timeout_us(world) {
             let now = format!("n{id} does not have it yet");
