@@ -160,8 +160,8 @@ fn judge(ghost: &Ghost, fact: &Fact<'_>) -> Option<Broken> {
         Fact::AtRest { peer } => mirror::at_rest(ghost, peer),
         Fact::SnapshotMade { peer, snapshot } => snapshot::made(ghost, peer, snapshot),
         Fact::Installed { peer, snapshot } => snapshot::installed(ghost, peer, snapshot),
-        Fact::Configured { peer, index, members } => {
-            membership::configured(ghost, peer, index, members)
+        Fact::Configured { peer, index, changed, members } => {
+            membership::configured(ghost, peer, (index, changed), members)
         }
         Fact::Served { request, version, read_index, .. } => {
             clients::served(ghost, request, version, read_index)
@@ -169,6 +169,7 @@ fn judge(ghost: &Ghost, fact: &Fact<'_>) -> Option<Broken> {
         Fact::Answered { request, answer } => clients::answered(ghost, request, answer),
         Fact::Executed { command, .. } => clients::executed(ghost, command),
         Fact::Cut { .. }
+        | Fact::Destroyed { .. }
         | Fact::StoredApplied { .. }
         | Fact::Invoked { .. }
         | Fact::GaveUp { .. } => None,

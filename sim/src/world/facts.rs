@@ -62,7 +62,8 @@ impl World {
         }
         let members = members_of(raft);
         let index = state.applied;
-        self.checker.see(now_us, &Fact::Configured { peer: id, index, members: &members });
+        let fact = Fact::Configured { peer: id, index, changed: false, members: &members };
+        self.checker.see(now_us, &fact);
         let fresh = !node.disk().kv.iter().any(|(key, _)| keys::user_key(key).is_some());
         let known = self.checker.state_hash(index);
         let start = known.or((fresh && index == state.base).then(|| Hash::new().value()));
@@ -114,25 +115,28 @@ impl World {
             let state = state.filter(|_| entry.index == last);
             self.checker.see(now_us, &Fact::Applied { peer: id, entry: logged(entry), state });
         }
-        let change = work.applied.iter().rev().find(|entry| is_change(entry));
-        let changed = change.map(|entry| entry.index).or(installed.then_some(base.index));
-        if let Some(index) = changed {
-            self.saw_members(id, index);
+        if let Some(entry) = work.applied.iter().rev().find(|entry| is_change(entry)) {
+            self.saw_members(id, entry.index, true);
+        } else if installed {
+            self.saw_members(id, base.index, false);
         }
     }
 
-    fn saw_members(&mut self, id: u64, index: u64) {
+    fn saw_members(&mut self, id: u64, index: u64, changed: bool) {
         let Some(peer) = self.nodes.get(&id).and_then(|node| node.peer()) else { return };
         let members = members_of(peer.raft());
-        self.checker.see(self.now_us, &Fact::Configured { peer: id, index, members: &members });
+        let fact = Fact::Configured { peer: id, index, changed, members: &members };
+        self.checker.see(self.now_us, &fact);
     }
 
     /// A peer's disk has made a write durable.
     pub(super) fn saw_durable(&mut self, id: u64, batches: &Batches) {
         let now_us = self.now_us;
-        let (mut hard, mut applied, mut first) = (None, None, None);
+        let (mut hard, mut applied, mut first, mut destroyed) = (None, None, None, false);
         for (key, value) in batches.raft.iter() {
             if *key == self.watch.raft_state {
+                // A snapshot deletes it, too, and writes it again.
+                destroyed = value.is_none();
                 hard = value.and_then(|value| RaftLocalState::decode(&value[..]).ok());
             } else if value.is_some() && first.is_none() {
                 first = keys::raft_log_index(key);
@@ -142,6 +146,9 @@ impl World {
             if *key == self.watch.apply_state {
                 applied = value.and_then(|value| RaftApplyState::decode(&value[..]).ok());
             }
+        }
+        if destroyed {
+            return self.checker.see(now_us, &Fact::Destroyed { peer: id });
         }
         let applied = applied.map(|state| {
             let base = state.truncated_state.unwrap_or_default();
