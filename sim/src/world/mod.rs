@@ -12,6 +12,8 @@
 //! | `requests.rs` | clients: attempts, answers, time-outs |
 //! | `observe.rs` | what tools see: views, happenings, the digest |
 
+#[cfg(test)]
+mod broken_drivers;
 mod clocks;
 mod disks;
 mod facts;
