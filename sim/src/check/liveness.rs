@@ -99,7 +99,7 @@ fn listen_to(world: &mut World, heartbeats: u32) -> Result<Option<Violation>, Vi
         return Err(broken(world, rule, peer, in_words(was), in_words(is)));
     }
     let sent = world.messages_sent() - sent;
-    let followers = world.scenario().peers.saturating_sub(1);
+    let followers = world.scenario().stores().saturating_sub(1);
     let limit = (u64::from(heartbeats) + 1) * followers * MESSAGES_PER_HEARTBEAT;
     let needed =
         format!("{heartbeats} heartbeats among {followers} followers need {limit} messages");

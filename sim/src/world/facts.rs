@@ -102,6 +102,10 @@ impl World {
     /// Something has happened to a peer.
     pub(super) fn saw(&mut self, store: u64) {
         let Some(peer) = self.nodes.get(&store).and_then(|node| node.peer()) else { return };
+        if peer.is_destroyed() {
+            // What is left of it in memory means nothing.
+            return;
+        }
         let (raft, now_us) = (peer.raft(), self.now_us);
         let id = raft.id();
         self.watch.holds(store, id);

@@ -26,7 +26,10 @@ fn attempt_of(Token(token): Token) -> (u64, u32) {
 
 impl World {
     pub(super) fn invoke(&mut self, client: u64, op: Op, to: Option<u64>) {
-        let in_session = self.scenario.settings.sessions && op.is_write() && op != Op::OpenSession;
+        let in_session = self.scenario.settings.sessions
+            && op.is_write()
+            && !op.is_admin()
+            && op != Op::OpenSession;
         let text = op.to_string();
         let request = self.clients.invoke(client, op, to, self.now_us);
         self.note(What::Invoked { request, text });
@@ -54,7 +57,7 @@ impl World {
     }
 
     pub(super) fn attempt(&mut self, request: u64, hint: Option<u64>) {
-        let peers = self.scenario.peers;
+        let peers = self.scenario.stores();
         let Some((attempt, target)) = self.clients.attempt(request, hint, peers) else { return };
         if attempt > 1 {
             self.note(What::Retried { request, target });
