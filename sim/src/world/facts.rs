@@ -211,6 +211,8 @@ impl World {
         }
     }
 
+    /// A peer has nothing to do and its disk is free. What waits for a sync, the disk has yet to
+    /// show.
     pub(super) fn saw_rest(&mut self, store: u64) {
         if self.nodes.get(&store).is_none_or(|node| node.disk.is_behind()) {
             return;
