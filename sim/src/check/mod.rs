@@ -118,6 +118,12 @@ impl Checker {
         self.retired = true;
     }
 
+    /// Log indices of which something is remembered.
+    #[cfg(test)]
+    pub(crate) fn indices_kept(&self) -> usize {
+        self.ghost.indices_kept()
+    }
+
     /// Judges a fact, then remembers it.
     pub(crate) fn see(&mut self, at_us: u64, fact: &Fact<'_>) {
         if self.retired || self.violation.is_some() {

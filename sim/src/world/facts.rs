@@ -215,6 +215,8 @@ impl World {
         }
     }
 
+    /// A peer has nothing to do and its disk is free. What waits for a sync, the disk has yet to
+    /// show.
     pub(super) fn saw_rest(&mut self, store: u64) {
         if self.nodes.get(&store).is_none_or(|node| node.disk.is_behind()) {
             return;
@@ -422,6 +424,24 @@ fn tell_log(checker: &mut Checker, id: u64, raft: &Raft<PeerStorage, Ear>, at_us
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::command::Command;
+    use crate::scenario::{Op, Scenario};
+
+    #[test]
+    fn a_long_run_is_forgotten_as_far_as_every_disk_has_applied_it() {
+        let mut world = World::new(&Scenario::new(1)).unwrap();
+        world.run_until(2_000_000);
+        for _ in 0..60 {
+            for _ in 0..100 {
+                let op = Op::Put { key: "k".into(), value: "v".into() };
+                world.apply(Command::Request { client: 0, op, to: None }).unwrap();
+            }
+            world.run_until(world.now_us() + 300_000);
+        }
+        assert!(world.checker.applied(1) > 5_000);
+        assert!(world.checker.indices_kept() < 4_000, "{}", world.checker.indices_kept());
+        assert_eq!(world.violation(), None);
+    }
 
     #[test]
     fn an_entry_read_in_place_is_the_one_that_was_written() {
