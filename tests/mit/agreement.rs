@@ -11,7 +11,7 @@ fn commands_get_the_indices_one_two_and_three_on_all_servers() {
     holds(Setup::of(5), basic_agree);
 }
 
-pub(crate) async fn basic_agree(t: Tester) {
+async fn basic_agree(t: Tester) {
     for index in 1..=3 {
         let (count, _) = t.committed(index);
         assert_eq!(count, 0, "some have committed before anything was proposed");
@@ -26,7 +26,7 @@ fn each_command_is_sent_to_each_peer_about_once() {
     holds(Setup::of(3), rpc_bytes);
 }
 
-pub(crate) async fn rpc_bytes(t: Tester) {
+async fn rpc_bytes(t: Tester) {
     t.one(number(99), t.servers, false).await;
     let (before, mut sent) = (t.bytes(), 0);
     for index in 2..12 {
@@ -46,7 +46,7 @@ fn agreement_goes_on_without_a_follower_which_catches_up_later() {
     holds(Setup::of(3), fail_agree);
 }
 
-pub(crate) async fn fail_agree(t: Tester) {
+async fn fail_agree(t: Tester) {
     t.one(number(101), t.servers, false).await;
     let leader = t.check_one_leader().await;
     let follower = t.after(leader, 1);
@@ -68,7 +68,7 @@ fn nothing_is_committed_without_a_majority() {
     holds(Setup::of(5), fail_no_agree);
 }
 
-pub(crate) async fn fail_no_agree(t: Tester) {
+async fn fail_no_agree(t: Tester) {
     t.one(number(10), t.servers, false).await;
     let leader = t.check_one_leader().await;
     let lost = [1, 2, 3].map(|places| t.after(leader, places));
@@ -137,7 +137,7 @@ fn what_a_lost_leader_took_alone_gives_way_when_it_is_back() {
     holds(Setup::of(3), rejoin);
 }
 
-pub(crate) async fn rejoin(t: Tester) {
+async fn rejoin(t: Tester) {
     t.one(number(101), t.servers, true).await;
     let first = t.check_one_leader().await;
     t.disconnect(first);
@@ -159,7 +159,7 @@ fn logs_that_differ_in_long_stretches_are_brought_together_quickly() {
     holds(Setup::of(5), backup);
 }
 
-pub(crate) async fn backup(t: Tester) {
+async fn backup(t: Tester) {
     t.one(t.random(), t.servers, true).await;
     let first = t.check_one_leader().await;
     let pair = [first, t.after(first, 1)];
@@ -205,7 +205,7 @@ fn elections_agreements_and_idle_time_cost_few_requests() {
     holds(Setup::of(3), count);
 }
 
-pub(crate) async fn count(t: Tester) {
+async fn count(t: Tester) {
     t.check_one_leader().await;
     let to_elect = t.requests();
     assert!((1..=30).contains(&to_elect), "{to_elect} requests to elect the first leader");

@@ -20,7 +20,7 @@ fn what_clients_saw_committed_stays_so_over_an_unreliable_network() {
     holds(Setup::of(5).unreliable(), churn);
 }
 
-pub(crate) async fn churn(t: Tester) {
+async fn churn(t: Tester) {
     let stop = Rc::new(Cell::new(false));
     let client = |place| t.spawn(client(t.clone(), place, stop.clone()));
     let clients: Vec<_> = (0..3).map(client).collect();

@@ -10,7 +10,7 @@ fn an_undisturbed_cluster_elects_one_leader_and_keeps_its_term() {
     holds(Setup::of(3), initial_election);
 }
 
-pub(crate) async fn initial_election(t: Tester) {
+async fn initial_election(t: Tester) {
     t.check_one_leader().await;
     t.sleep_ms(50).await;
     let before = t.check_terms();
@@ -51,7 +51,7 @@ fn whichever_three_of_seven_are_lost_the_others_elect_one_leader() {
     holds(Setup::of(7), many_elections);
 }
 
-pub(crate) async fn many_elections(t: Tester) {
+async fn many_elections(t: Tester) {
     t.check_one_leader().await;
     for _ in 0..9 {
         // Two or all of them may be the same.

@@ -47,7 +47,7 @@ fn majorities_that_hardly_overlap_keep_what_was_committed() {
     holds(Setup::of(5), persist_two);
 }
 
-pub(crate) async fn persist_two(t: Tester) {
+async fn persist_two(t: Tester) {
     let mut commands = (11..).map(number);
     let mut next = || commands.next().unwrap();
     for _ in 0..5 {
@@ -73,7 +73,7 @@ fn a_leader_and_a_follower_that_crash_meet_a_server_that_missed_something() {
     holds(Setup::of(3), persist_three);
 }
 
-pub(crate) async fn persist_three(t: Tester) {
+async fn persist_three(t: Tester) {
     t.one(number(101), t.servers, true).await;
     let leader = t.check_one_leader().await;
     let (next, last) = (t.after(leader, 1), t.after(leader, 2));

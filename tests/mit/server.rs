@@ -16,14 +16,10 @@ pub(crate) enum Fault {
     /// None.
     #[default]
     None,
-    /// Votes are not written to disk.
-    VotesNotOnDisk,
     /// Entries are not written to disk.
     EntriesNotOnDisk,
     /// The log is never compacted.
     NoCompaction,
-    /// The applier leaves out a command now and then.
-    SkipsCommands,
 }
 
 /// A peer and what belongs to it. The disk and the commands outlive the peer.
@@ -136,14 +132,13 @@ impl Server {
             }
         };
         write(node.store_mut(), &ready.entries, ready.hard_state);
-        let kept = match self.fault {
-            Fault::VotesNotOnDisk => ready.hard_state.map(|state| HardState { vote: 0, ..state }),
+        if self.fault == Fault::EntriesNotOnDisk {
             // A commit index beyond the log would be noticed at once, and by the core.
-            Fault::EntriesNotOnDisk => ready.hard_state.map(|s| HardState { commit: 0, ..s }),
-            _ => ready.hard_state,
-        };
-        let forgets = self.fault == Fault::EntriesNotOnDisk;
-        write(&mut self.disk, if forgets { &[] } else { &ready.entries }, kept);
+            let state = ready.hard_state.map(|state| HardState { commit: 0, ..state });
+            write(&mut self.disk, &[], state);
+        } else {
+            write(&mut self.disk, &ready.entries, ready.hard_state);
+        }
     }
 
     fn install(&mut self, snapshot: &Snapshot) {
@@ -164,8 +159,7 @@ impl Server {
         let (index, expected) = (entry.index, self.applied + 1);
         assert_eq!(index, expected, "server applies out of order");
         self.applied = index;
-        let skips = self.fault == Fault::SkipsCommands && index % 50 == self.life + 10;
-        if !entry.data.is_empty() && !skips {
+        if !entry.data.is_empty() {
             self.commands.push(entry.data.to_vec());
         }
     }

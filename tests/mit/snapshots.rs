@@ -52,11 +52,11 @@ pub(crate) async fn basic(t: Tester) {
     rounds(t, Mishap::None).await;
 }
 
-pub(crate) async fn install(t: Tester) {
+async fn install(t: Tester) {
     rounds(t, Mishap::Disconnect).await;
 }
 
-pub(crate) async fn install_after_crash(t: Tester) {
+async fn install_after_crash(t: Tester) {
     rounds(t, Mishap::Crash).await;
 }
 

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use crate::TIME_MAX_MS;
-use crate::server::Command;
+use crate::server::{Command, Server};
 use crate::time::{Handle, Shared, sleep, spawn};
 use crate::world::{Setup, World};
 
@@ -152,7 +152,7 @@ impl Tester {
 
     /// The most that any server keeps on disk beside its snapshot, in bytes.
     pub(crate) fn state_size_max(&self) -> usize {
-        self.with(|world| world.servers.iter().map(|server| server.state_size()).max()).unwrap_or(0)
+        self.with(|world| world.servers.iter().map(Server::state_size).max()).unwrap_or(0)
     }
 
     fn connected_states(&self) -> Vec<(usize, u64, bool)> {

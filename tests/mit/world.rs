@@ -129,7 +129,6 @@ impl World {
 
     pub(crate) fn handle(&mut self, event: Event) {
         match event {
-            Event::Wake { .. } => {}
             Event::Tick { server, life } if self.is_alive(server, life) => {
                 if let Some(node) = &mut self.servers[server].node {
                     node.tick().unwrap();
@@ -151,7 +150,7 @@ impl World {
                 }
                 self.drive(server, None);
             }
-            // Meant for a life that is over.
+            // Meant for a life that is over, or for a task.
             _ => {}
         }
     }
@@ -159,8 +158,8 @@ impl World {
     fn receive(&mut self, server: usize, life_from: u64, message: Message) {
         let from = message.from;
         if let Some(node) = &mut self.servers[server].node {
-            let text = if cfg!(debug_assertions) { message.msg_type } else { 0 };
-            node.step(message).unwrap_or_else(|error| panic!("{error} at message {text}"));
+            let kind = message.msg_type;
+            node.step(message).unwrap_or_else(|error| panic!("{error} at message {kind}"));
         }
         self.drive(server, Some((from, life_from)));
     }
