@@ -64,6 +64,8 @@ pub(crate) struct Disk {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Ghost {
     peers: Vec<PeerGhost>,
+    /// Where peers that came later stand in `peers`; the first ones stand at their ids.
+    later: BTreeMap<u64, usize>,
     pub(crate) slots: Slots,
     /// The first entry that was committed at each index.
     pub(crate) committed: Terms,
@@ -121,13 +123,19 @@ impl PeerGhost {
 impl Ghost {
     /// What is known of peer `id`; of one that never started, nothing.
     pub(crate) fn peer(&self, id: u64) -> &PeerGhost {
-        let position = usize::try_from(id).ok();
+        let position = match usize::try_from(id) {
+            Ok(position) if position <= FIRST_MAX => Some(position),
+            _ => self.later.get(&id).copied(),
+        };
         position.and_then(|at| self.peers.get(at)).unwrap_or(&self.nobody)
     }
 
-    /// Peers have small ids: the cluster counts them.
     fn peer_mut(&mut self, id: u64) -> &mut PeerGhost {
-        let position = usize::try_from(id).unwrap_or(usize::MAX).min(IDS_MAX);
+        let free = self.peers.len().max(FIRST_MAX + 1);
+        let position = match usize::try_from(id) {
+            Ok(position) if position <= FIRST_MAX => position,
+            _ => *self.later.entry(id).or_insert(free),
+        };
         if position >= self.peers.len() {
             self.peers.resize_with(position + 1, PeerGhost::default);
         }
@@ -368,5 +376,5 @@ impl Ghost {
     }
 }
 
-/// The largest id that has a place of its own.
-const IDS_MAX: usize = 1_023;
+/// The largest id of a cluster's first peers.
+const FIRST_MAX: usize = 9;
