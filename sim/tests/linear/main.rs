@@ -1,0 +1,6 @@
+//! The checker of client histories, seen from outside: against one that tries everything, on legal
+//! and on damaged histories, and on every kind of violation by hand.
+
+mod brute;
+mod random;
+mod truth;

@@ -1,0 +1,36 @@
+//! The verdict is the truth.
+
+use raft_sim::linear::{History, Verdict, check, replay};
+
+use crate::brute;
+use crate::random::{Mix, Source};
+
+/// Checks, and tries the witness.
+fn verdict(history: &History) -> bool {
+    match check(history) {
+        Verdict::Linearizable { witness } => {
+            assert_eq!(replay(history, &witness), Ok(()), "{witness:?} for {history:#?}");
+            true
+        }
+        Verdict::NotLinearizable(_) => false,
+        Verdict::Undecided => panic!("undecided: {history:#?}"),
+    }
+}
+
+#[test]
+fn small() {
+    let mut seen = [0, 0];
+    for seed in 0..200_000 {
+        let mut source = Source::new(seed, Mix::small(3 + (seed % 5) as usize));
+        let mut history = source.legal();
+        if seed % 3 > 0 {
+            history = source.damaged(&history);
+        } else {
+            assert!(verdict(&history), "{seed} {history:#?}");
+        }
+        let truth = brute::is_linearizable(&history);
+        seen[usize::from(truth)] += 1;
+        assert_eq!(verdict(&history), truth, "{seed}, {history:#?}");
+    }
+    println!("{seen:?}");
+}
