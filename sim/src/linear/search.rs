@@ -98,6 +98,14 @@ struct Dead<const W: usize> {
     missing: Vec<u32>,
 }
 
+/// The order within a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Turn {
+    Before,
+    Several,
+    After,
+}
+
 /// Dead ends that are remembered per moment.
 const DEAD_MAX: usize = 64;
 
@@ -482,13 +490,22 @@ impl<'a, const W: usize> Search<'a, W> {
     fn order(&self) -> Vec<(u32, usize)> {
         let mut order = Vec::new();
         for (key, lane) in (0..).zip(&self.lanes) {
-            let chain = self.chain(key, lane);
-            order.extend((0..).zip(chain).map(|(at, link): (u32, Link)| {
+            // Of one step: first what led to an operation on several keys, then this one in all of
+            // them, then what followed from it.
+            let (mut step, mut turn) = (0, Turn::Before);
+            for (at, link) in self.chain(key, lane).into_iter().enumerate() {
                 let several = self.job(link.job).is_some_and(|job| job.single().is_none());
-                (link.step, several, if several { 0 } else { key }, at, link)
-            }));
+                turn = match turn {
+                    _ if several => Turn::Several,
+                    Turn::Several | Turn::After if link.step == step => Turn::After,
+                    _ => Turn::Before,
+                };
+                step = link.step;
+                let place = if several { (0, 0) } else { (key, at) };
+                order.push((step, turn, place, link));
+            }
         }
-        order.sort_unstable_by_key(|(step, several, key, at, _)| (*step, *several, *key, *at));
+        order.sort_unstable_by_key(|(step, turn, place, _)| (*step, *turn, *place));
         order.dedup_by_key(|(.., link)| link.job);
         let found = order.iter().filter_map(|(.., link)| {
             let moment = self.part.events.get(link.event as usize)?.moment;

@@ -161,17 +161,19 @@ impl Source {
     /// A history that has an order: the operations took effect at the times that were drawn.
     pub(crate) fn legal(&mut self) -> History {
         let mut store = Store::new();
-        let mut free: Vec<u64> = (0..self.mix.clients).map(|_| 0).collect();
+        // When each client sends its next operation.
+        let clients = 0..self.mix.clients;
+        let mut free: Vec<u64> = clients.map(|_| self.dice.below(self.mix.span)).collect();
         // Operations under way: when they take effect, and their place.
         let mut under_way: Vec<(u64, usize)> = Vec::new();
         let mut operations: Vec<Operation> = Vec::new();
         for at in 0..self.mix.operations {
             let client = (0..free.len()).min_by_key(|client| free[*client]).unwrap();
-            let now = free[client] + self.dice.below(self.mix.span / 2 + 1);
+            let now = free[client];
             self.catch_up(&mut store, &mut under_way, &mut operations, now);
             let call = self.call(&store, true);
             let end = now + self.dice.below(self.mix.span);
-            free[client] = end + 1;
+            free[client] = end + 1 + self.dice.below(self.mix.span / 2 + 1);
             let mut effect = now + self.dice.below(end - now + 1);
             let mut outcome = Outcome::Done { at: end, answer: Answer::Done };
             if self.dice.percent(self.mix.refused) {

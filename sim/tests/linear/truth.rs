@@ -9,12 +9,17 @@ use crate::random::{Mix, Source};
 fn verdict(history: &History) -> bool {
     match check(history) {
         Verdict::Linearizable { witness } => {
-            assert_eq!(replay(history, &witness), Ok(()), "{witness:?} for {history:#?}");
+            assert_eq!(replay(history, &witness), Ok(()), "{witness:?} for{}", told(history));
             true
         }
         Verdict::NotLinearizable(_) => false,
-        Verdict::Undecided => panic!("undecided: {history:#?}"),
+        Verdict::Undecided => panic!("undecided:{}", told(history)),
     }
+}
+
+/// One operation a line.
+fn told(history: &History) -> String {
+    history.operations().iter().map(|operation| format!("\n{operation}")).collect()
 }
 
 #[test]
@@ -26,11 +31,11 @@ fn small() {
         if seed % 3 > 0 {
             history = source.damaged(&history);
         } else {
-            assert!(verdict(&history), "{seed} {history:#?}");
+            assert!(verdict(&history), "{seed}{}", told(&history));
         }
         let truth = brute::is_linearizable(&history);
         seen[usize::from(truth)] += 1;
-        assert_eq!(verdict(&history), truth, "{seed}, {history:#?}");
+        assert_eq!(verdict(&history), truth, "{seed}{}", told(&history));
     }
     println!("{seen:?}");
 }
