@@ -49,8 +49,10 @@ pub(super) struct Job {
     /// Its bit among the jobs of its key, if that is but one.
     pub(super) slot: u32,
     pub(super) role: Role,
-    /// Of jobs without an answer that do the same to the same key: the one before.
+    /// Of jobs without an answer that do the same: the one before.
     pub(super) twin: Option<u32>,
+    /// Of a job without an answer, for each atom: until when somebody can see what it writes.
+    pub(super) seen: Vec<u32>,
 }
 
 impl Job {
@@ -64,6 +66,11 @@ impl Job {
 
     pub(super) fn is_open(&self) -> bool {
         self.returned == NEVER
+    }
+
+    /// Until when somebody can see anything that a job without an answer writes.
+    fn seen_until(&self) -> u32 {
+        self.seen.iter().copied().max().unwrap_or_default()
     }
 }
 
@@ -101,16 +108,20 @@ impl Part {
                 _ => Role::Conditional,
             };
             let Task { operation, invoked, returned, .. } = *task;
-            jobs.push(Job { operation, invoked, returned, atoms, slot: 0, role, twin: None });
+            jobs.push(Job { operation, invoked, returned, atoms, slot: 0, role, twin: None, seen: Vec::new() });
         }
+        merge_unseen(&mut jobs);
         let seen = Seen::new(&jobs, keys.len());
-        jobs.retain(|job| !job.is_open() || seen.until(job).is_some_and(|at| at > job.invoked));
+        for job in jobs.iter_mut().filter(|job| job.is_open()) {
+            job.seen = job.atoms.iter().map(|(key, atom)| seen.until(*key, atom)).collect();
+        }
+        jobs.retain(|job| !job.is_open() || job.seen_until() > job.invoked);
         let mut events = Vec::with_capacity(2 * jobs.len());
         for (at, job) in (0..NEVER).zip(&jobs) {
             events.push(Event { moment: job.invoked, kind: Kind::Invoke, job: at });
-            let (kind, moment) = match seen.until(job) {
-                Some(seen) if job.is_open() => (Kind::Forget, seen),
-                _ => (Kind::Return, job.returned),
+            let (kind, moment) = match job.is_open() {
+                true => (Kind::Forget, job.seen_until()),
+                false => (Kind::Return, job.returned),
             };
             if moment <= until && moment != NEVER {
                 events.push(Event { moment, kind, job: at });
@@ -126,10 +137,8 @@ impl Part {
     fn find_twins(&mut self) {
         let mut last = BTreeMap::new();
         for (at, job) in (0..NEVER).zip(&mut self.jobs) {
-            if let [atom] = job.atoms.as_slice()
-                && job.role == Role::Open
-            {
-                job.twin = last.insert(atom.clone(), at);
+            if job.role == Role::Open {
+                job.twin = last.insert(job.atoms.clone(), at);
             }
         }
     }
@@ -155,6 +164,30 @@ impl Part {
             }
         }
         self.slots = used.into_iter().max().unwrap_or_default();
+    }
+}
+
+/// Makes one value of all those that nobody asks for: then to write one is to write another.
+fn merge_unseen(jobs: &mut [Job]) {
+    const UNSEEN: Value = Value::MAX;
+    let mut asked = BTreeSet::new();
+    for (key, atom) in jobs.iter().flat_map(|job| &job.atoms) {
+        asked.extend(atom.needs.iter().chain(&atom.forbids).map(|value| (*key, *value)));
+        if let Then::Swaps(swaps) = &atom.then {
+            asked.extend(swaps.iter().map(|(expected, _)| (*key, *expected)));
+        }
+    }
+    for (key, atom) in jobs.iter_mut().flat_map(|job| &mut job.atoms) {
+        let unseen = |value: &mut Value| {
+            if !asked.contains(&(*key, *value)) {
+                *value = UNSEEN;
+            }
+        };
+        match &mut atom.then {
+            Then::Keep => {}
+            Then::Set(value) => unseen(value),
+            Then::Swaps(swaps) => swaps.iter_mut().for_each(|(_, new)| unseen(new)),
+        }
     }
 }
 
@@ -218,20 +251,16 @@ impl Seen {
         }
     }
 
-    /// The last moment at which anybody can see what `job` wrote.
-    fn until(&self, job: &Job) -> Option<u32> {
-        let atoms = job.atoms.iter();
-        let seen = atoms.filter(|(_, atom)| !atom.keeps()).flat_map(|(key, atom)| {
-            let others = self.others.get(*key as usize).copied().flatten();
-            let of = |value: Value| self.values.get(&(*key, value)).copied();
-            let last = match &atom.then {
-                Then::Keep => None,
-                Then::Set(value) => of(*value),
-                Then::Swaps(swaps) => swaps.iter().filter_map(|(_, new)| of(*new)).max(),
-            };
-            [last, others]
-        });
-        seen.max().flatten()
+    /// The last moment at which anybody can see what is written.
+    fn until(&self, key: u32, atom: &Atom) -> u32 {
+        let others = self.others.get(key as usize).copied().flatten();
+        let of = |value: Value| self.values.get(&(key, value)).copied();
+        let last = match &atom.then {
+            Then::Keep => return 0,
+            Then::Set(value) => of(*value),
+            Then::Swaps(swaps) => swaps.iter().filter_map(|(_, new)| of(*new)).max(),
+        };
+        last.max(others).unwrap_or_default()
     }
 }
 

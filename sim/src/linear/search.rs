@@ -189,6 +189,18 @@ impl<'a, const W: usize> Search<'a, W> {
         atoms.is_some_and(|mut atoms| atoms.any(|(key, _)| blame.has(*key as usize)))
     }
 
+    /// To place an operation may help. One without an answer only helps those who see what it
+    /// writes, and of some that do the same the first one goes first.
+    fn matters(&self, at: u32, blame: &Blame, moment: u32) -> bool {
+        let Some(job) = self.job(at) else { return false };
+        if job.role != Role::Open {
+            return self.touches(at, blame);
+        }
+        let mut seen = job.atoms.iter().zip(&job.seen);
+        job.twin.is_none_or(|twin| self.is_placed(twin))
+            && seen.any(|((key, _), until)| *until >= moment && blame.has(*key as usize))
+    }
+
     fn open(&mut self, at: u32) {
         let Some(job) = self.job(at) else { return };
         match job.single() {
@@ -387,14 +399,19 @@ impl<'a, const W: usize> Search<'a, W> {
     /// A choice that the last node has not tried and that makes a difference to `blame`.
     fn another(&self, event: Event, blame: &Blame) -> Option<Choice> {
         let node = self.nodes.last()?;
-        if !node.proceeded && !self.must_place(event) {
+        // What follows if nothing is done before the answer must be known in any case.
+        if self.must_place(event) {
+            if !node.tried.contains(&event.job) {
+                return Some(Choice::Place(event.job));
+            }
+        } else if !node.proceeded {
             return Some(Choice::Proceed);
         }
         let untried = |job: &u32| {
             !self.is_placed(*job)
                 && !node.tried.contains(job)
                 && !node.idle.contains(job)
-                && self.touches(*job, blame)
+                && self.matters(*job, blame, event.moment)
         };
         let mut untried = self.several.iter().copied().filter(untried);
         untried.next().map(Choice::Place)

@@ -4,3 +4,4 @@
 mod brute;
 mod random;
 mod truth;
+mod speed;

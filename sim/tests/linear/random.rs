@@ -63,6 +63,27 @@ impl Mix {
         }
     }
 
+    /// Anything.
+    pub(crate) fn any(seed: u64) -> Self {
+        let mut dice = Dice::new(!seed);
+        let mut up_to = |end: u64| dice.below(end + 1);
+        Self {
+            operations: 20 + up_to(180) as usize,
+            clients: 2 + up_to(10),
+            keys: 1 + up_to(8),
+            values: up_to(5),
+            get: up_to(30),
+            cas: up_to(30),
+            delete: up_to(10),
+            scan: up_to(15),
+            delete_range: up_to(8),
+            batch: up_to(15),
+            unknown: up_to(10),
+            refused: up_to(3),
+            span: 1 + up_to(200),
+        }
+    }
+
     /// The mix that the checker's speed is stated for.
     pub(crate) fn contended(operations: usize) -> Self {
         Self {
