@@ -47,6 +47,10 @@ mod search;
 mod words;
 
 pub use explain::Explanation;
+pub use format::{
+    BYTES_MAX, FormatError, LINE_BYTES_MAX, LineError, OPERATIONS_MAX, load_history, read_history,
+    write_history,
+};
 pub use history::{Answer, Call, History, HistoryError, Operation, Outcome};
 pub use replay::{ReplayError, Store, replay};
 

@@ -2,6 +2,8 @@
 //! and on damaged histories, and on every kind of violation by hand.
 
 mod brute;
+mod format;
 mod random;
 mod truth;
+mod violations;
 mod speed;
