@@ -81,22 +81,32 @@ impl<'a> Compiled<'a> {
     }
 
     fn task(&mut self, operation: &'a Operation, at: usize, from: u32, until: u32) -> Option<()> {
-        let mut drafts = Drafts { compiled: self, of: BTreeMap::new(), wrong: None };
-        drafts.call(&operation.call, operation.answer())?;
-        let Drafts { of, wrong, .. } = drafts;
+        let (atoms, wrong) = self.atoms(&operation.call, operation.answer())?;
         if let Some((key, why)) = wrong
             && self.impossible.as_ref().is_none_or(|other| until < other.at)
         {
             self.impossible = Some(Impossible { at: until, operation: at, key, why });
         }
         let answered = until != NEVER;
-        let atoms = of.into_iter().map(|(key, draft)| (key, draft.finish()));
-        let exists = |key: Key| self.exists.get(key as usize).copied().unwrap_or_default();
-        let atoms: Vec<(Key, Atom)> = atoms.filter(|(key, a)| a.tells(exists(*key))).collect();
         if answered || atoms.iter().any(|(_, atom)| !atom.keeps()) {
             self.tasks.push(Task { operation: at, invoked: from, returned: until, atoms });
         }
         Some(())
+    }
+
+    /// What a call does if nobody knows its answer.
+    pub(super) fn unanswered(&mut self, call: &'a Call) -> Option<Vec<(Key, Atom)>> {
+        self.atoms(call, None).map(|(atoms, _)| atoms)
+    }
+
+    /// What a call does to each key, and why that cannot be. None if that is too much.
+    fn atoms(&mut self, call: &'a Call, answer: Option<&'a Answer>) -> Option<(Atoms, Wrong)> {
+        let mut drafts = Drafts { compiled: self, of: BTreeMap::new(), wrong: None };
+        drafts.call(call, answer)?;
+        let Drafts { of, wrong, .. } = drafts;
+        let atoms = of.into_iter().map(|(key, draft)| (key, draft.finish()));
+        let exists = |key: Key| self.exists.get(key as usize).copied().unwrap_or_default();
+        Some((atoms.filter(|(key, atom)| atom.tells(exists(*key))).collect(), wrong))
     }
 
     fn value(&mut self, value: Option<&'a str>) -> Value {
@@ -156,12 +166,15 @@ fn each_key_read<'a>(answer: &'a Answer, to: &mut impl FnMut(&'a str)) {
     }
 }
 
+type Atoms = Vec<(Key, Atom)>;
+/// The key and the reason for which an answer is none.
+type Wrong = Option<(String, String)>;
+
 /// One operation on the way to its atoms.
 struct Drafts<'c, 'a> {
     compiled: &'c mut Compiled<'a>,
     of: BTreeMap<Key, Draft>,
-    /// The key and the reason for which the answer is none.
-    wrong: Option<(String, String)>,
+    wrong: Wrong,
 }
 
 impl<'a> Drafts<'_, 'a> {

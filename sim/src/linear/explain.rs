@@ -4,9 +4,10 @@
 //! the one that has no place. Then as many of the other answers as possible are withdrawn: an
 //! operation without an answer restricts nothing. Those that must stay are what it disagrees with.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
-use super::atoms::{Key, NEVER};
+use super::atoms::{Atom, Key, NEVER};
 use super::compiled::{Compiled, Impossible, Task};
 use super::history::History;
 use super::lane::Budget;
@@ -39,9 +40,11 @@ impl fmt::Display for Explanation {
 }
 
 /// States that may be looked at for an explanation.
-const STATES_MAX: u64 = 4_000_000;
-/// And for one attempt at a smaller one.
-const ATTEMPT_MAX: u64 = 200_000;
+const STATES_MAX: u64 = 10_000_000;
+/// And for one attempt at a smaller one, besides some for each operation.
+const ATTEMPT_MAX: u64 = 100_000;
+/// Answers after the end of the search that may be the one without a place.
+const FUTURES_MAX: usize = 64;
 
 /// An answer that is wrong in itself.
 pub(super) fn impossible(history: &History, impossible: &Impossible) -> Explanation {
@@ -59,16 +62,23 @@ pub(super) fn impossible(history: &History, impossible: &Impossible) -> Explanat
 }
 
 /// Explains why the operations on `blamed` have no order up to `moment`, when `operation` returned.
-pub(super) fn explain(
-    history: &History,
-    compiled: &Compiled<'_>,
+pub(super) fn explain<'a>(
+    history: &'a History,
+    compiled: &mut Compiled<'a>,
     blamed: &[usize],
     (moment, operation): (u32, usize),
 ) -> Explanation {
     let keys: Vec<Key> = blamed.iter().filter_map(|key| Key::try_from(*key).ok()).collect();
-    let tasks = compiled.tasks.iter().filter(|task| task.invoked <= moment).cloned().collect();
+    let tasks = compiled.tasks.clone();
+    let mut loose = BTreeMap::new();
+    for task in &tasks {
+        let call = history.operations().get(task.operation).map(|operation| &operation.call);
+        let atoms = call.and_then(|call| compiled.unanswered(call));
+        loose.extend(atoms.map(|atoms| (task.operation, atoms)));
+    }
     let budget = Budget { left: STATES_MAX };
-    let mut core = Core { tasks, keys, moment, operation, budget };
+    let mut core = Core { tasks, loose, keys, moment, operation, budget };
+    core.drop_future();
     core.drop_keys();
     core.drop_answers();
     core.tell(history, compiled)
@@ -77,6 +87,8 @@ pub(super) fn explain(
 /// A part of a history that has no order.
 struct Core {
     tasks: Vec<Task>,
+    /// What an operation does if nobody knows its answer.
+    loose: BTreeMap<usize, Vec<(Key, Atom)>>,
     keys: Vec<Key>,
     moment: u32,
     operation: usize,
@@ -89,12 +101,44 @@ impl Core {
         if self.budget.spend(1 + tasks.len()).is_none() {
             return false;
         }
-        let mut attempt = Budget { left: self.budget.left.min(ATTEMPT_MAX) };
+        let mut attempt = Budget { left: self.budget.left.min(ATTEMPT_MAX + 20 * tasks.len() as u64) };
         let before = attempt.left;
         let part = Part::new(tasks, keys, self.moment);
         let ending = search(&part, &mut attempt);
         self.budget.left -= before - attempt.left;
         matches!(ending, Ending::Refuted { .. })
+    }
+
+    /// What was answered only later may have restricted the search before. Finds the first moment at
+    /// which the answers up to it have no order.
+    fn drop_future(&mut self) {
+        let all = std::mem::take(&mut self.tasks);
+        let ends = all.iter().filter(|task| task.returned != NEVER && task.returned >= self.moment);
+        let mut ends: Vec<(u32, usize)> =
+            ends.map(|task| (task.returned, task.operation)).collect();
+        ends.sort_unstable();
+        let keys = self.keys.clone();
+        for (moment, operation) in ends.into_iter().take(FUTURES_MAX) {
+            (self.moment, self.operation) = (moment, operation);
+            let past = all.iter().filter(|task| task.invoked <= moment);
+            let past = past.filter_map(|task| match task.returned {
+                returned if returned <= moment => Some(task.clone()),
+                _ => self.loosened(task),
+            });
+            let past: Vec<Task> = past.collect();
+            if self.is_wrong(&past, &keys) {
+                self.tasks = past;
+                return;
+            }
+        }
+        self.tasks = all;
+    }
+
+    /// A task without its answer, if there is anything left of it.
+    fn loosened(&self, task: &Task) -> Option<Task> {
+        let atoms = self.loose.get(&task.operation)?;
+        let writes = atoms.iter().any(|(_, atom)| !atom.keeps());
+        writes.then(|| Task { returned: NEVER, atoms: atoms.clone(), ..*task })
     }
 
     fn drop_keys(&mut self) {
@@ -128,7 +172,7 @@ impl Core {
             while from < self.tasks.len() {
                 let until = (from + size).min(self.tasks.len());
                 let fewer = self.without_answers(from, until);
-                let withdrawn = self.answers().count() - answers(&fewer, self.moment).count();
+                let withdrawn = self.answers().count() - answers(&fewer).count();
                 if withdrawn > 0 && self.is_wrong(&fewer, &self.keys.clone()) {
                     from += fewer.len().saturating_sub(self.tasks.len() - (until - from));
                     self.tasks = fewer;
@@ -141,7 +185,7 @@ impl Core {
     }
 
     fn answers(&self) -> impl Iterator<Item = &Task> {
-        answers(&self.tasks, self.moment)
+        answers(&self.tasks)
     }
 
     /// The tasks with the answers to some of them withdrawn, of which reads are then gone.
@@ -150,8 +194,8 @@ impl Core {
         for (at, task) in self.tasks.iter().enumerate() {
             if at < from || at >= until || task.operation == self.operation {
                 fewer.push(task.clone());
-            } else if task.atoms.iter().any(|(_, atom)| !atom.keeps()) {
-                fewer.push(Task { returned: NEVER, ..task.clone() });
+            } else {
+                fewer.extend(self.loosened(task));
             }
         }
         fewer
@@ -195,8 +239,8 @@ impl Core {
     }
 }
 
-fn answers(tasks: &[Task], moment: u32) -> impl Iterator<Item = &Task> {
-    tasks.iter().filter(move |task| task.returned <= moment)
+fn answers(tasks: &[Task]) -> impl Iterator<Item = &Task> {
+    tasks.iter().filter(|task| task.returned != NEVER)
 }
 
 fn shortened(ids: &[String]) -> String {

@@ -270,8 +270,9 @@ impl<const W: usize> Lane<W> {
             if *at == target.job || state.done.has(job.slot) || !atom.admits(state.value) {
                 continue;
             }
-            let optional = job.role == Role::Open;
-            if optional && (atom.after(state.value) == state.value || waits(job, state, jobs)) {
+            // To write what is there already may still hide other writes.
+            let idle = !atom.is_blind() && atom.after(state.value) == state.value;
+            if job.role == Role::Open && (idle || waits(job, state, jobs)) {
                 continue;
             }
             let links = log.links.len();

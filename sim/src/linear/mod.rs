@@ -89,7 +89,7 @@ pub fn check(history: &History) -> Verdict {
 /// Checks a history, and gives up after having looked at `states_max` states.
 pub fn check_within(history: &History, states_max: u64) -> Verdict {
     let budget = &mut Budget { left: states_max };
-    let Some(compiled) = Compiled::new(history, ATOMS_MAX) else { return Verdict::Undecided };
+    let Some(mut compiled) = Compiled::new(history, ATOMS_MAX) else { return Verdict::Undecided };
     if let Some(impossible) = &compiled.impossible {
         return Verdict::NotLinearizable(Box::new(explain::impossible(history, impossible)));
     }
@@ -103,7 +103,7 @@ pub fn check_within(history: &History, states_max: u64) -> Verdict {
             Ending::Found(part) => order.extend(part),
             Ending::Refuted { moment, operation, keys } => {
                 let end = (moment, operation);
-                let explanation = explain::explain(history, &compiled, &keys, end);
+                let explanation = explain::explain(history, &mut compiled, &keys, end);
                 return Verdict::NotLinearizable(Box::new(explanation));
             }
             Ending::GaveUp => undecided = true,

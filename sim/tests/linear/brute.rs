@@ -1,6 +1,6 @@
 //! A checker that tries everything. Slow, and too simple to be wrong.
 
-use raft_sim::linear::{Answer, Call, History, Operation, Outcome, Store};
+use raft_sim::linear::{Answer, History, Operation, Outcome, Store};
 
 /// Whether some order of the operations explains every answer.
 pub(crate) fn is_linearizable(history: &History) -> bool {
@@ -43,9 +43,4 @@ fn is_told(got: &Answer, full: &Answer) -> bool {
         }
         _ => got == full,
     }
-}
-
-/// Whether a call only reads.
-pub(crate) fn reads(call: &Call) -> bool {
-    matches!(call, Call::Get { .. } | Call::Scan { .. })
 }

@@ -209,6 +209,18 @@ fn an_unknown_put_may_take_effect_late_or_never() {
 }
 
 #[test]
+fn an_unknown_put_of_what_is_there_may_hide_another_put() {
+    let told = Told::default()
+        .put((0, 1), "k", "1")
+        .add((2, put("k", "1")), Outcome::Unknown)
+        .put((3, 9), "k", "2")
+        .cas((4, 8), ("k", "1", "3"), true)
+        .get((10, 11), "k", Some("3"));
+    let before = told.legal();
+    assert!(before == [1, 3, 2, 4, 5], "{before:?}");
+}
+
+#[test]
 fn an_unknown_put_that_was_seen_is_not_unseen() {
     let told = Told::default()
         .put((0, 1), "k", "1")
