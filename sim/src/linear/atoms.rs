@@ -47,9 +47,14 @@ impl Atom {
         match &self.then {
             Then::Keep => value,
             Then::Set(new) => *new,
-            Then::Swaps(swaps) => swaps.iter().fold(value, |value, (expected, new)| {
-                if value == *expected { *new } else { value }
-            }),
+            Then::Swaps(swaps) => {
+                swaps.iter().fold(
+                    value,
+                    |value, (expected, new)| {
+                        if value == *expected { *new } else { value }
+                    },
+                )
+            }
         }
     }
 

@@ -101,7 +101,8 @@ impl Core {
         if self.budget.spend(1 + tasks.len()).is_none() {
             return false;
         }
-        let mut attempt = Budget { left: self.budget.left.min(ATTEMPT_MAX + 20 * tasks.len() as u64) };
+        let mut attempt =
+            Budget { left: self.budget.left.min(ATTEMPT_MAX + 20 * tasks.len() as u64) };
         let before = attempt.left;
         let part = Part::new(tasks, keys, self.moment);
         let ending = search(&part, &mut attempt);
@@ -159,9 +160,8 @@ impl Core {
         }
         self.tasks = tasks;
         self.keys = keys;
-        let concerns = |task: &Task| {
-            task.atoms.iter().any(|(key, _)| self.keys.binary_search(key).is_ok())
-        };
+        let concerns =
+            |task: &Task| task.atoms.iter().any(|(key, _)| self.keys.binary_search(key).is_ok());
         self.tasks.retain(|task| concerns(task));
     }
 

@@ -163,10 +163,7 @@ fn call(mut fields: Fields) -> Result<Call, LineError> {
     let start = fields.start.take().ok_or(missing("start"));
     let end = fields.end.take().unwrap_or_default();
     Ok(match f {
-        F::Put => Call::Put {
-            key: key?,
-            value: fields.value.flatten().ok_or(missing("value"))?,
-        },
+        F::Put => Call::Put { key: key?, value: fields.value.flatten().ok_or(missing("value"))? },
         F::Get => Call::Get { key: key? },
         F::Delete => Call::Delete { key: key? },
         F::DeleteRange => Call::DeleteRange { start: start?, end },
@@ -396,8 +393,12 @@ pub fn write_history(history: &History) -> Result<Vec<String>, serde_json::Error
     let mut lines: Vec<(u64, bool, Line)> = Vec::new();
     for operation in history.operations() {
         let Operation { id, client, invoked, call, outcome } = operation;
-        let line = |kind, time, fields| {
-            Line { process: *client, kind, id: Some(*id), time: Some(time), fields }
+        let line = |kind, time, fields| Line {
+            process: *client,
+            kind,
+            id: Some(*id),
+            time: Some(time),
+            fields,
         };
         lines.push((*invoked, false, line(Type::Invoke, *invoked, call_fields(call))));
         let (kind, at, fields) = match outcome {

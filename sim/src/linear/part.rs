@@ -108,7 +108,16 @@ impl Part {
                 _ => Role::Conditional,
             };
             let Task { operation, invoked, returned, .. } = *task;
-            jobs.push(Job { operation, invoked, returned, atoms, slot: 0, role, twin: None, seen: Vec::new() });
+            jobs.push(Job {
+                operation,
+                invoked,
+                returned,
+                atoms,
+                slot: 0,
+                role,
+                twin: None,
+                seen: Vec::new(),
+            });
         }
         merge_unseen(&mut jobs);
         let seen = Seen::new(&jobs, keys.len());

@@ -464,9 +464,9 @@ impl<'a, const W: usize> Search<'a, W> {
 
     /// Remembers a dead end.
     fn bury(&mut self, blame: &Blame) -> Option<()> {
-        let states = blame.iter().filter_map(|key| {
-            self.lanes.get(key).map(|lane| (key, Rc::clone(&lane.states)))
-        });
+        let states = blame
+            .iter()
+            .filter_map(|key| self.lanes.get(key).map(|lane| (key, Rc::clone(&lane.states))));
         let states: Vec<_> = states.collect();
         self.log.budget.spend(states.len())?;
         let dead = Dead { blame: blame.clone(), states, missing: self.missing(blame) };

@@ -32,10 +32,7 @@ fn what_is_written_can_be_read() {
 fn every_field_that_is_missing_is_named() {
     for (line, why) in [
         (r#"{"process":1,"type":"invoke"}"#, r#"line 1: invoke needs the field "f""#),
-        (
-            r#"{"process":1,"type":"invoke","f":"get"}"#,
-            r#"line 1: get needs the field "key""#,
-        ),
+        (r#"{"process":1,"type":"invoke","f":"get"}"#, r#"line 1: get needs the field "key""#),
         (
             r#"{"process":1,"type":"invoke","f":"put","key":"k","value":null}"#,
             r#"line 1: put needs the field "value""#,
@@ -54,10 +51,7 @@ fn every_field_that_is_missing_is_named() {
     }
     let get = r#"{"process":1,"type":"invoke","f":"get","key":"k"}"#;
     let ok = r#"{"process":1,"type":"ok"}"#;
-    assert_eq!(
-        refused(&format!("\n{get}\n{ok}")),
-        r#"line 3: ok of get needs the field "value""#
-    );
+    assert_eq!(refused(&format!("\n{get}\n{ok}")), r#"line 3: ok of get needs the field "value""#);
 }
 
 #[test]

@@ -297,6 +297,5 @@ impl Source {
 }
 
 fn same_kind(one: &Answer, other: &Answer) -> bool {
-    !matches!(one, Answer::Batch(_))
-        && std::mem::discriminant(one) == std::mem::discriminant(other)
+    !matches!(one, Answer::Batch(_)) && std::mem::discriminant(one) == std::mem::discriminant(other)
 }

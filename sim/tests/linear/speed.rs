@@ -12,7 +12,9 @@ fn measure(name: &str, mix: Mix, seed: u64) {
     let start = Instant::now();
     let verdict = check(&history);
     let took = start.elapsed();
-    let Verdict::Linearizable { witness } = verdict else { panic!("{name}, seed {seed}: {verdict:?}") };
+    let Verdict::Linearizable { witness } = verdict else {
+        panic!("{name}, seed {seed}: {verdict:?}")
+    };
     assert_eq!(replay(&history, &witness), Ok(()));
     let damaged = source.damaged(&history);
     let start = Instant::now();
@@ -23,7 +25,10 @@ fn measure(name: &str, mix: Mix, seed: u64) {
         Verdict::NotLinearizable(why) => format!("refuted, {} answers: {why}", why.core.len()),
         Verdict::Undecided => "UNDECIDED".into(),
     };
-    println!("{name}, seed {seed}: {} operations {took:?}; damaged {refuted:?}, {word}", mix.operations);
+    println!(
+        "{name}, seed {seed}: {} operations {took:?}; damaged {refuted:?}, {word}",
+        mix.operations
+    );
 }
 
 #[test]

@@ -28,7 +28,12 @@ impl Told {
         self.ok(span, Call::Get { key: key.into() }, answer)
     }
 
-    fn cas(self, span: (u64, u64), (key, expected, new): (&str, &str, &str), swapped: bool) -> Self {
+    fn cas(
+        self,
+        span: (u64, u64),
+        (key, expected, new): (&str, &str, &str),
+        swapped: bool,
+    ) -> Self {
         let (expected, new) = (Some(expected.into()), Some(new.into()));
         let answer = Answer::Swapped { swapped, found: None };
         self.ok(span, Call::Cas { key: key.into(), expected, new }, answer)
@@ -106,10 +111,11 @@ fn an_update_is_not_lost() {
 
 #[test]
 fn a_compare_and_swap_does_not_succeed_twice() {
-    let told = Told::default()
-        .put((0, 1), "k", "0")
-        .cas((2, 9), ("k", "0", "1"), true)
-        .cas((3, 8), ("k", "0", "1"), true);
+    let told = Told::default().put((0, 1), "k", "0").cas((2, 9), ("k", "0", "1"), true).cas(
+        (3, 8),
+        ("k", "0", "1"),
+        true,
+    );
     let why = told.illegal();
     assert_eq!(why.core, [3, 2]);
     Told::default()
@@ -121,10 +127,11 @@ fn a_compare_and_swap_does_not_succeed_twice() {
 
 #[test]
 fn a_refused_write_is_not_read() {
-    let told = Told::default()
-        .put((0, 1), "k", "1")
-        .add((2, put("k", "2")), Outcome::Refused)
-        .get((4, 5), "k", Some("2"));
+    let told = Told::default().put((0, 1), "k", "1").add((2, put("k", "2")), Outcome::Refused).get(
+        (4, 5),
+        "k",
+        Some("2"),
+    );
     let why = told.illegal();
     assert_eq!((why.operation, why.core.as_slice()), (3, &[3][..]));
     assert_eq!(why.before, "nobody had sent anything that makes k so");
