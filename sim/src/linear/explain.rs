@@ -118,7 +118,7 @@ impl Core {
         let mut ends: Vec<(u32, usize)> =
             ends.map(|task| (task.returned, task.operation)).collect();
         ends.sort_unstable();
-        let keys = self.keys.clone();
+        let at_first = (self.moment, self.operation);
         for (moment, operation) in ends.into_iter().take(FUTURES_MAX) {
             (self.moment, self.operation) = (moment, operation);
             let past = all.iter().filter(|task| task.invoked <= moment);
@@ -127,12 +127,23 @@ impl Core {
                 _ => self.loosened(task),
             });
             let past: Vec<Task> = past.collect();
-            if self.is_wrong(&past, &keys) {
-                self.tasks = past;
+            if let Some(keys) = self.wrong_keys(&past) {
+                (self.tasks, self.keys) = (past, keys);
                 return;
             }
         }
+        (self.moment, self.operation) = at_first;
         self.tasks = all;
+    }
+
+    /// The keys whose operations have no order: one if that will do.
+    fn wrong_keys(&mut self, tasks: &[Task]) -> Option<Vec<Key>> {
+        let keys = self.keys.clone();
+        match keys.iter().find(|key| self.is_wrong(tasks, &[**key])) {
+            Some(key) => Some(vec![*key]),
+            None if keys.len() > 1 && self.is_wrong(tasks, &keys) => Some(keys),
+            None => None,
+        }
     }
 
     /// A task without its answer, if there is anything left of it.
@@ -145,9 +156,6 @@ impl Core {
     fn drop_keys(&mut self) {
         let tasks = std::mem::take(&mut self.tasks);
         let mut keys = self.keys.clone();
-        if let Some(key) = keys.iter().copied().find(|key| self.is_wrong(&tasks, &[*key])) {
-            keys = vec![key];
-        }
         let mut at = 0;
         while keys.len() > 1 && at < keys.len() {
             let mut fewer = keys.clone();
@@ -222,7 +230,7 @@ impl Core {
             }
         };
         if !others.is_empty() {
-            let other = others.iter().filter_map(|task| operation(task.operation));
+            let other = others.iter().rev().filter_map(|task| operation(task.operation));
             let ids: Vec<String> = other.map(|other| format!("#{}", other.id)).collect();
             before = format!("{before}, after {}", shortened(&ids));
         }
