@@ -104,7 +104,7 @@ impl Core {
         let mut attempt =
             Budget { left: self.budget.left.min(ATTEMPT_MAX + 20 * tasks.len() as u64) };
         let before = attempt.left;
-        let part = Part::new(tasks, keys, self.moment);
+        let part = Part::new(tasks, keys, self.moment, NEVER);
         let ending = search(&part, &mut attempt);
         self.budget.left -= before - attempt.left;
         matches!(ending, Ending::Refuted { .. })

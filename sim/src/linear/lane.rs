@@ -272,7 +272,7 @@ impl<const W: usize> Lane<W> {
             }
             // To write what is there already may still hide other writes.
             let idle = !atom.is_blind() && atom.after(state.value) == state.value;
-            if job.role == Role::Open && (idle || waits(job, state, jobs)) {
+            if job.role == Role::Open && (idle || self.waits(job, state, jobs)) {
                 continue;
             }
             let links = log.links.len();
@@ -299,10 +299,11 @@ impl<const W: usize> Lane<W> {
                     && job.single().is_some_and(|(_, atom)| atom.sees(state.value))
             })
     }
-}
 
-/// Of jobs that do the same and are never answered, the first one goes first.
-fn waits<const W: usize>(job: &Job, state: &State<W>, jobs: &[Job]) -> bool {
-    let twin = job.twin.and_then(|twin| jobs.get(twin as usize));
-    twin.is_some_and(|twin| !state.done.has(twin.slot))
+    /// Of jobs that do the same and are never answered, the first one goes first.
+    fn waits(&self, job: &Job, state: &State<W>, jobs: &[Job]) -> bool {
+        let twin = job.twin.filter(|twin| self.writes.binary_search(twin).is_ok());
+        let twin = twin.and_then(|twin| jobs.get(twin as usize));
+        twin.is_some_and(|twin| !state.done.has(twin.slot))
+    }
 }

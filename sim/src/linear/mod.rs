@@ -57,13 +57,16 @@ pub use replay::{ReplayError, Store, replay};
 use atoms::{Key, NEVER};
 use compiled::Compiled;
 use lane::Budget;
-use part::{Part, components};
+use part::{Job, Part, components};
 use search::{Ending, search};
 
 /// States that [`check`] looks at before it gives up: some ten seconds, and less than a gigabyte.
 pub const STATES_MAX: u64 = 20_000_000;
 /// Conditions and effects of operations on single keys: a scan has one for each key in its range.
 const ATOMS_MAX: u64 = 4_000_000;
+
+/// Moments after which a write without an answer is at first taken never to take effect.
+const HORIZONS: [u32; 2] = [1_000, 10_000];
 
 /// Whether a history is linearizable.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,17 +122,25 @@ pub fn check_within(history: &History, states_max: u64) -> Verdict {
 
 /// Searches an order for the operations on `keys`. The keys to blame are keys of the history.
 fn decide(compiled: &Compiled<'_>, keys: &[Key], budget: &mut Budget) -> Ending {
-    let part = Part::new(&compiled.tasks, keys, NEVER);
-    // Most histories take few states. If one does not, see whether a single key is wrong already,
-    // which is found soon, before the rest of the budget is spent.
+    let part = Part::new(&compiled.tasks, keys, NEVER, NEVER);
+    // Most histories take few states.
     let atoms: usize = part.jobs.iter().map(|job| job.atoms.len()).sum();
-    let mut little = Budget { left: budget.left.min(20 * atoms as u64 + 10_000) };
-    let before = little.left;
-    let mut ending = search(&part, &mut little);
-    budget.left -= before - little.left;
+    let little = 20 * atoms as u64 + 10_000;
+    let mut ending = spend(&part, budget, little);
+    // If one does not, most often because many writes were never answered: those that take effect
+    // mostly do so soon.
+    for horizon in HORIZONS {
+        if matches!(ending, Ending::GaveUp) && part.jobs.iter().any(Job::is_open) {
+            let part = Part::new(&compiled.tasks, keys, NEVER, horizon);
+            if let found @ Ending::Found(_) = spend(&part, budget, 5 * little) {
+                return found;
+            }
+        }
+    }
+    // A single key that is wrong already is found before the rest of the budget is spent.
     if matches!(ending, Ending::GaveUp) && keys.len() > 1 {
         for key in keys {
-            let part = Part::new(&compiled.tasks, &[*key], NEVER);
+            let part = Part::new(&compiled.tasks, &[*key], NEVER, NEVER);
             if let Ending::Refuted { moment, operation, .. } = search(&part, budget) {
                 return Ending::Refuted { moment, operation, keys: vec![*key as usize] };
             }
@@ -143,5 +154,14 @@ fn decide(compiled: &Compiled<'_>, keys: &[Key], budget: &mut Budget) -> Ending 
             *rank = keys.get(*rank).map_or(usize::MAX, |key| *key as usize);
         }
     }
+    ending
+}
+
+/// Searches with no more than `states` of the budget.
+fn spend(part: &Part, budget: &mut Budget, states: u64) -> Ending {
+    let mut share = Budget { left: budget.left.min(states) };
+    budget.left -= share.left;
+    let ending = search(part, &mut share);
+    budget.left += share.left;
     ending
 }

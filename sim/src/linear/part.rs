@@ -87,11 +87,14 @@ pub(super) struct Part {
 }
 
 impl Part {
-    /// What concerns `keys`, which are sorted, up to the moment `until`.
+    /// What concerns `keys`, which are sorted, up to the moment `until`. What is not answered takes
+    /// effect within `horizon` moments or never: unless that is [`NEVER`], there may be orders that
+    /// the part does not have.
     pub(super) fn new<'a>(
         tasks: impl IntoIterator<Item = &'a Task>,
         keys: &[Key],
         until: u32,
+        horizon: u32,
     ) -> Self {
         let mut jobs = Vec::new();
         for task in tasks.into_iter().filter(|task| task.invoked <= until) {
@@ -122,7 +125,9 @@ impl Part {
         merge_unseen(&mut jobs);
         let seen = Seen::new(&jobs, keys.len());
         for job in jobs.iter_mut().filter(|job| job.is_open()) {
-            job.seen = job.atoms.iter().map(|(key, atom)| seen.until(*key, atom)).collect();
+            let last = job.invoked.saturating_add(horizon);
+            job.seen =
+                job.atoms.iter().map(|(key, atom)| seen.until(*key, atom).min(last)).collect();
         }
         jobs.retain(|job| !job.is_open() || job.seen_until() > job.invoked);
         let mut events = Vec::with_capacity(2 * jobs.len());

@@ -197,7 +197,7 @@ impl<'a, const W: usize> Search<'a, W> {
             return self.touches(at, blame);
         }
         let mut seen = job.atoms.iter().zip(&job.seen);
-        job.twin.is_none_or(|twin| self.is_placed(twin))
+        job.twin.is_none_or(|twin| self.is_placed(twin) || !self.several.contains(&twin))
             && seen.any(|((key, _), until)| *until >= moment && blame.has(*key as usize))
     }
 
