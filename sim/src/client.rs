@@ -9,14 +9,15 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 
+use raft_core::eraftpb::ConfChangeType;
 use raft_core::proto::errorpb;
 use raft_core::proto::metapb::{Peer, Region};
 use raft_core::proto::raft_cmdpb::{
-    RaftCmdRequest, RaftCmdResponse, Request as StoreRequest, Response,
+    AdminRequest, AdminResponse, RaftCmdRequest, RaftCmdResponse, Request as StoreRequest, Response,
 };
 use raft_kv::command;
 
-use crate::scenario::Op;
+use crate::scenario::{MemberChange, Op, Role};
 
 /// Finished requests that are remembered.
 const HISTORY_MAX: usize = 1_000;
@@ -75,6 +76,8 @@ pub enum Reply {
     Pairs(Vec<(String, String)>),
     /// How many keys were removed.
     Deleted(u64),
+    /// The members are these now, by store.
+    Members(Vec<u64>),
     /// Whether the key held what was expected, and what it held.
     Swapped {
         /// It did, and was written.
@@ -114,6 +117,10 @@ impl fmt::Display for Reply {
             Self::Batch(replies) => {
                 let replies: Vec<_> = replies.iter().map(ToString::to_string).collect();
                 write!(f, "[{}]", replies.join(", "))
+            }
+            Self::Members(stores) => {
+                let stores: Vec<_> = stores.iter().map(|store| format!("n{store}")).collect();
+                write!(f, "members are {}", stores.join(", "))
             }
             Self::Opened(session) => write!(f, "session {session}"),
         }
@@ -343,6 +350,9 @@ impl Request {
         peer: Peer,
         follower_reads: bool,
     ) -> RaftCmdRequest {
+        if let Some(admin) = admin_of(&self.op, region) {
+            return command::admin(region, peer, admin);
+        }
         let requests = match &self.op {
             Op::Batch { ops } => ops.iter().map(request_of).collect(),
             op => vec![request_of(op)],
@@ -362,6 +372,9 @@ impl Request {
         if let Some(error) = response.header.as_ref().and_then(|header| header.error.as_ref()) {
             return self.read_error(error);
         }
+        if let Some(admin) = &response.admin_response {
+            return Next::End(Outcome::Done(read_admin(admin)));
+        }
         let replies: Option<Vec<_>> = response.responses.iter().map(read_reply).collect();
         let reply = match (&self.op, replies) {
             (Op::Batch { ops }, Some(replies)) if replies.len() == ops.len() => {
@@ -379,7 +392,12 @@ impl Request {
             Some(_) if self.only.is_some() && !self.maybe_taken => {
                 Next::End(Outcome::Refused(error.message.clone()))
             }
-            Some(not_leader) => Next::Retry { hint: not_leader.leader.map(|leader| leader.id) },
+            Some(not_leader) => {
+                Next::Retry { hint: not_leader.leader.map(|leader| leader.store_id) }
+            }
+            None if error.region_not_found.is_some() && self.only.is_none() => {
+                Next::Retry { hint: None }
+            }
             // It cannot take effect any more; whether it did, nobody can tell.
             None if error.session_expired.is_some() || error.stale_sequence.is_some() => {
                 Next::End(if self.maybe_taken {
@@ -395,6 +413,48 @@ impl Request {
     }
 }
 
+/// An administrative operation as the store knows it, for the region's present members; none if it
+/// is another one.
+///
+/// A new peer's id is made from its store's number and the version of the members, which each change
+/// raises: so it was never used before, and a retry means the same peer.
+fn admin_of(op: &Op, region: &Region) -> Option<AdminRequest> {
+    let version = region.region_epoch.unwrap_or_default().conf_ver;
+    let on = |store: u64| region.peers.iter().find(|peer| peer.store_id == store).copied();
+    let new = |store: u64| Peer { id: store + 10 * version, store_id: store, role: 0 };
+    match op {
+        Op::TransferLeader { to } => {
+            Some(command::transfer_leader(on(*to).unwrap_or_else(|| new(*to))))
+        }
+        Op::Members { changes } => {
+            let change = |change: &MemberChange| {
+                let kind = match change.role {
+                    Role::Voter => ConfChangeType::AddNode,
+                    Role::Learner => ConfChangeType::AddLearnerNode,
+                    Role::Gone => ConfChangeType::RemoveNode,
+                };
+                (kind, on(change.store).unwrap_or_else(|| new(change.store)))
+            };
+            Some(match changes.as_slice() {
+                [only] => {
+                    let (kind, peer) = change(only);
+                    command::change_peer(kind, peer)
+                }
+                several => command::change_peers(several.iter().map(change)),
+            })
+        }
+        _ => None,
+    }
+}
+
+/// What became of an administrative operation.
+fn read_admin(response: &AdminResponse) -> Reply {
+    let region = response.change_peer.as_ref().and_then(|change| change.region.as_ref());
+    region.map_or(Reply::Written, |region| {
+        Reply::Members(region.peers.iter().map(|peer| peer.store_id).collect())
+    })
+}
+
 /// One operation on keys as the store knows it.
 fn request_of(op: &Op) -> StoreRequest {
     match op {
@@ -408,8 +468,10 @@ fn request_of(op: &Op) -> StoreRequest {
             command::compare_and_swap("", key.clone(), bytes(expected), bytes(new))
         }
         Op::OpenSession => command::open_session(),
-        // Batches of batches are refused before they get here.
-        Op::Batch { .. } => StoreRequest::default(),
+        // Batches of batches are refused before they get here, and the others are no requests.
+        Op::Batch { .. } | Op::Members { .. } | Op::TransferLeader { .. } => {
+            StoreRequest::default()
+        }
     }
 }
 

@@ -188,7 +188,7 @@ impl Command {
             Self::Request { client, op, to } => {
                 in_range("client", *client, 0, CLIENTS_MAX - 1)?;
                 to.map_or(Ok(()), known)?;
-                op.validate()
+                op.validate(peers)
             }
         }
     }

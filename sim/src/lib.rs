@@ -42,5 +42,7 @@ pub use flaws::Flaws;
 pub use nemesis::{FaultClass, Nemesis, NemesisSettings};
 pub use network::Flight;
 pub use node::{Ear, Node};
-pub use scenario::{Op, Reads, Scenario, ScenarioError, Settings, Span, TimedCommand, VERSION};
+pub use scenario::{
+    MemberChange, Op, Reads, Role, Scenario, ScenarioError, Settings, Span, TimedCommand, VERSION,
+};
 pub use world::{Resume, World};

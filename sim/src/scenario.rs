@@ -26,8 +26,11 @@ pub struct Scenario {
     pub version: u32,
     /// Seed of everything that is drawn by chance.
     pub seed: u64,
-    /// Number of peers; their ids count from 1.
+    /// Number of peers; their ids count from 1. Each has a store of its own, with the same number.
     pub peers: u64,
+    /// Stores beyond these that hold no peer at first; membership changes may put one there.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub spares: u64,
     /// Speeds and loss rates.
     #[serde(default)]
     pub settings: Settings,
@@ -200,6 +203,16 @@ pub enum Op {
         /// The operations; none of them a batch.
         ops: Vec<Op>,
     },
+    /// Change the members: one step, or several at once through a joint configuration.
+    Members {
+        /// What becomes of whom.
+        changes: Vec<MemberChange>,
+    },
+    /// Hand leadership to the peer on a store.
+    TransferLeader {
+        /// The store.
+        to: u64,
+    },
     /// Open a session; clients do that by themselves.
     OpenSession,
     /// Read keys from `start` up to but without `end`.
@@ -213,6 +226,39 @@ pub enum Op {
         #[serde(default)]
         limit: u32,
     },
+}
+
+/// What becomes of the peer on a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MemberChange {
+    /// The store.
+    pub store: u64,
+    /// What becomes of its peer.
+    pub role: Role,
+}
+
+/// What a member may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// It votes. A store without a peer gets a new one.
+    Voter,
+    /// It replicates without a vote.
+    Learner,
+    /// It is removed.
+    Gone,
+}
+
+impl fmt::Display for MemberChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let role = match self.role {
+            Role::Voter => "voter",
+            Role::Learner => "learner",
+            Role::Gone => "gone",
+        };
+        write!(f, "n{} {role}", self.store)
+    }
 }
 
 impl fmt::Display for Op {
@@ -230,6 +276,11 @@ impl fmt::Display for Op {
                 let ops: Vec<_> = ops.iter().map(ToString::to_string).collect();
                 write!(f, "batch [{}]", ops.join(", "))
             }
+            Self::Members { changes } => {
+                let changes: Vec<_> = changes.iter().map(ToString::to_string).collect();
+                write!(f, "members: {}", changes.join(", "))
+            }
+            Self::TransferLeader { to } => write!(f, "transfer leadership to n{to}"),
             Self::OpenSession => f.write_str("open session"),
             Self::Scan { start, end, .. } => write!(f, "scan {start}..{end}"),
         }
@@ -280,6 +331,11 @@ pub enum ScenarioError {
     },
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
 impl Scenario {
     /// Five peers, the default settings, no commands.
     pub fn new(seed: u64) -> Self {
@@ -287,12 +343,23 @@ impl Scenario {
             version: VERSION,
             seed,
             peers: 5,
+            spares: 0,
             settings: Settings::default(),
             commands: Vec::new(),
         }
     }
 
-    /// Ids of the peers.
+    /// Number of stores, with and without a peer.
+    pub fn stores(&self) -> u64 {
+        self.peers.saturating_add(self.spares)
+    }
+
+    /// Ids of the stores.
+    pub fn store_ids(&self) -> impl Iterator<Item = u64> + use<> {
+        1..=self.stores()
+    }
+
+    /// Ids of the first peers.
     pub fn peer_ids(&self) -> impl Iterator<Item = u64> + use<> {
         1..=self.peers
     }
@@ -306,6 +373,7 @@ impl Scenario {
             return Err(ScenarioError::Version(self.version));
         }
         in_range("number of peers", self.peers, 1, PEERS_MAX)?;
+        in_range("number of stores", self.stores(), 1, PEERS_MAX)?;
         self.settings.validate()?;
         in_range("number of commands", self.commands.len() as u64, 0, COMMANDS_MAX as u64)?;
         for (position, pair) in self.commands.windows(2).enumerate() {
@@ -313,7 +381,7 @@ impl Scenario {
                 return Err(ScenarioError::Order(position + 1));
             }
         }
-        self.commands.iter().try_for_each(|timed| timed.command.validate(self.peers))
+        self.commands.iter().try_for_each(|timed| timed.command.validate(self.stores()))
     }
 }
 
@@ -346,6 +414,11 @@ impl Span {
 }
 
 impl Op {
+    /// Whether it is about members and leadership, not about keys.
+    pub fn is_admin(&self) -> bool {
+        matches!(self, Self::Members { .. } | Self::TransferLeader { .. })
+    }
+
     /// Whether it may change something.
     pub fn is_write(&self) -> bool {
         match self {
@@ -355,11 +428,16 @@ impl Op {
             | Self::Delete { .. }
             | Self::DeleteRange { .. }
             | Self::Cas { .. }
+            | Self::Members { .. }
+            | Self::TransferLeader { .. }
             | Self::OpenSession => true,
         }
     }
 
-    pub(crate) fn validate(&self) -> Result<(), ScenarioError> {
+    pub(crate) fn validate(&self, stores: u64) -> Result<(), ScenarioError> {
+        let known = |store: u64| {
+            if (1..=stores).contains(&store) { Ok(()) } else { Err(ScenarioError::NoPeer(store)) }
+        };
         let key = |key: &str| in_range("key length", key.len() as u64, 1, KEY_BYTES_MAX as u64);
         let value =
             |value: &str| in_range("value length", value.len() as u64, 0, VALUE_BYTES_MAX as u64);
@@ -375,12 +453,19 @@ impl Op {
                 bound(start).and_then(|()| bound(end))
             }
             Self::Batch { ops } => {
-                let nested = |op: &Self| matches!(op, Self::Batch { .. } | Self::OpenSession);
+                let nested = |op: &Self| {
+                    op.is_admin() || matches!(op, Self::Batch { .. } | Self::OpenSession)
+                };
                 if ops.is_empty() || ops.len() > BATCH_MAX || ops.iter().any(nested) {
                     return Err(ScenarioError::Batch);
                 }
-                ops.iter().try_for_each(Self::validate)
+                ops.iter().try_for_each(|op| op.validate(stores))
             }
+            Self::Members { changes } => {
+                in_range("number of changes", changes.len() as u64, 1, PEERS_MAX)?;
+                changes.iter().try_for_each(|change| known(change.store))
+            }
+            Self::TransferLeader { to } => known(*to),
             Self::OpenSession => Ok(()),
         }
     }

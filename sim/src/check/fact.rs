@@ -38,6 +38,8 @@ pub(crate) enum Fact<'a> {
     StoredHard { peer: u64, hard: Hard },
     /// The applied state up to `applied` became durable, and `base` as what is before the log.
     StoredApplied { peer: u64, applied: u64, base: EntryId },
+    /// A peer was removed, and everything of it is gone from its disk.
+    Destroyed { peer: u64 },
     /// Nothing of a peer waits to be made durable.
     AtRest { peer: u64 },
     /// A message left a peer.
@@ -48,8 +50,9 @@ pub(crate) enum Fact<'a> {
     SnapshotMade { peer: u64, snapshot: Snapshot },
     /// A snapshot took the place of a peer's state machine.
     Installed { peer: u64, snapshot: Snapshot },
-    /// These are a peer's members from now on, because of the entry or the snapshot at `index`.
-    Configured { peer: u64, index: u64, members: &'a Members },
+    /// These are a peer's members from now on: the entry at `index` changed them, or else a snapshot
+    /// or the disk says that they were so at `index`.
+    Configured { peer: u64, index: u64, changed: bool, members: &'a Members },
     /// A client sent a request.
     Invoked { request: u64 },
     /// A peer answers a read from its state machine, which has applied everything up to `version`.
@@ -139,7 +142,6 @@ pub(crate) struct Members {
 
 /// What a client got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(not(test), expect(dead_code, reason = "the world does not tell yet which entry"))]
 pub(crate) enum Answer {
     /// Its write is this entry.
     Written(EntryId),
@@ -206,6 +208,7 @@ impl Fact<'_> {
             | Self::StoredHard { peer, .. }
             | Self::StoredApplied { peer, .. }
             | Self::AtRest { peer }
+            | Self::Destroyed { peer }
             | Self::Sent { peer, .. }
             | Self::Applied { peer, .. }
             | Self::SnapshotMade { peer, .. }

@@ -27,8 +27,10 @@ const FORGET_STEP: u64 = 1_024;
 /// What is known of one peer.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct PeerGhost {
-    /// It was seen to start.
+    /// It was seen to start, or, if a membership change created it, to write something.
     pub(crate) known: bool,
+    /// It was destroyed, and what it still says is a farewell.
+    pub(crate) gone: bool,
     /// Its latest state in memory.
     pub(crate) state: State,
     /// Its log in memory.
@@ -207,12 +209,15 @@ impl Ghost {
                 self.peer_mut(peer).applied = snapshot.id.index;
                 self.note_snapshot(snapshot);
             }
-            Fact::Configured { peer, index, members } => self.configured(peer, index, members),
+            Fact::Configured { peer, index, members, .. } => self.configured(peer, index, members),
             Fact::Invoked { .. }
             | Fact::Served { .. }
             | Fact::Answered { .. }
             | Fact::GaveUp { .. }
             | Fact::Executed { .. } => self.clients.see(fact),
+            Fact::Destroyed { peer } => {
+                *self.peer_mut(peer) = PeerGhost { gone: true, ..PeerGhost::default() };
+            }
             Fact::AtRest { .. } => {}
         }
     }
@@ -303,6 +308,7 @@ impl Ghost {
             ghost.log.compact(state.base);
         }
         ghost.state = state;
+        ghost.gone = false;
         ghost.lost_from = None;
         if state.role == StateRole::Leader {
             self.leaders.entry(state.term).or_insert(id);
@@ -321,7 +327,9 @@ impl Ghost {
                 self.peer_mut(peer).disk.log.push(entry.id);
             }
             Fact::StoredHard { peer, hard } => {
-                let disk = &mut self.peer_mut(peer).disk;
+                let ghost = self.peer_mut(peer);
+                ghost.known = true;
+                let disk = &mut ghost.disk;
                 disk.hard = hard;
                 disk.log.cut(hard.last);
             }

@@ -28,13 +28,19 @@ pub(super) fn proposed(ghost: &Ghost, id: u64, entry: Logged) -> Option<Broken> 
     Broken::of_entry(Invariant::Membership, entry.id, before, now)
 }
 
-/// An entry means the same members to all.
-pub(super) fn configured(ghost: &Ghost, id: u64, index: u64, members: &Members) -> Option<Broken> {
-    let known = ghost.configurations.get(&index)?;
-    if *known == members.hash() {
+/// Who has applied the same has the same members, also by a snapshot.
+pub(super) fn configured(
+    ghost: &Ghost,
+    id: u64,
+    (index, changed): (u64, bool),
+    members: &Members,
+) -> Option<Broken> {
+    let exactly = || ghost.configurations.get(&index).copied();
+    let known = if changed { exactly() } else { ghost.members_at(index) };
+    if known? == members.hash() {
         return None;
     }
-    let before = format!("another peer has other members from {index} on");
+    let before = format!("another peer has other members at {index}");
     let now = format!("n{id} has {:?} and {:?}", members.incoming, members.outgoing);
     Broken::new(Invariant::Membership, before, now)
 }

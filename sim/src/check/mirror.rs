@@ -42,17 +42,18 @@ pub(super) fn loaded(ghost: &Ghost, id: u64, entry: Logged) -> Option<Broken> {
     differs(id, &disk, format!("it starts with {}", entry.id))
 }
 
-/// When nothing waits to be written, memory and disk agree.
+/// When nothing waits to be written, memory and disk agree. What is applied may wait: it can be
+/// applied again.
 pub(super) fn at_rest(ghost: &Ghost, id: u64) -> Option<Broken> {
     let peer = ghost.peer(id);
     let (disk, hard, state) = (&peer.disk, peer.disk.hard, &peer.state);
-    let kept = (disk.log.base(), disk.log.last_id(), hard.term, hard.vote);
-    let held = (peer.log.base(), peer.log.last_id(), state.term, state.vote);
+    let kept = (disk.log.last_id(), hard.term, hard.vote);
+    let held = (peer.log.last_id(), state.term, state.vote);
     if kept == held {
         return None;
     }
-    let words = |(base, last, term, vote): (EntryId, EntryId, u64, u64)| {
-        format!("log after {base} up to {last}, term {term}, vote {vote}")
+    let words = |(last, term, vote): (EntryId, u64, u64)| {
+        format!("log up to {last}, term {term}, vote {vote}")
     };
     differs(id, &words(kept), format!("it has nothing to write, and in memory {}", words(held)))
 }

@@ -39,7 +39,7 @@ mod tests;
 
 use raft_core::EntryId;
 
-pub(crate) use self::fact::{Fact, Hard, Logged, Match, Members, Sent, Snapshot, State};
+pub(crate) use self::fact::{Answer, Fact, Hard, Logged, Match, Members, Sent, Snapshot, State};
 use self::ghost::Ghost;
 pub(crate) use self::hash::Hash;
 pub use self::invariant::{Invariant, Violation};
@@ -102,6 +102,11 @@ impl Checker {
         self.ghost.state_at(index)
     }
 
+    /// Whether this entry was committed, as far as is remembered.
+    pub(crate) fn is_committed(&self, id: EntryId) -> bool {
+        self.ghost.committed.covers(id)
+    }
+
     /// Messages that left a peer so far.
     pub(crate) fn messages_sent(&self) -> u64 {
         self.ghost.messages_sent
@@ -111,6 +116,12 @@ impl Checker {
     /// claimed here, either.
     pub(crate) fn retire(&mut self) {
         self.retired = true;
+    }
+
+    /// Log indices of which something is remembered.
+    #[cfg(test)]
+    pub(crate) fn indices_kept(&self) -> usize {
+        self.ghost.indices_kept()
     }
 
     /// Judges a fact, then remembers it.
@@ -155,8 +166,8 @@ fn judge(ghost: &Ghost, fact: &Fact<'_>) -> Option<Broken> {
         Fact::AtRest { peer } => mirror::at_rest(ghost, peer),
         Fact::SnapshotMade { peer, snapshot } => snapshot::made(ghost, peer, snapshot),
         Fact::Installed { peer, snapshot } => snapshot::installed(ghost, peer, snapshot),
-        Fact::Configured { peer, index, members } => {
-            membership::configured(ghost, peer, index, members)
+        Fact::Configured { peer, index, changed, members } => {
+            membership::configured(ghost, peer, (index, changed), members)
         }
         Fact::Served { request, version, read_index, .. } => {
             clients::served(ghost, request, version, read_index)
@@ -164,6 +175,7 @@ fn judge(ghost: &Ghost, fact: &Fact<'_>) -> Option<Broken> {
         Fact::Answered { request, answer } => clients::answered(ghost, request, answer),
         Fact::Executed { command, .. } => clients::executed(ghost, command),
         Fact::Cut { .. }
+        | Fact::Destroyed { .. }
         | Fact::StoredApplied { .. }
         | Fact::Invoked { .. }
         | Fact::GaveUp { .. } => None,

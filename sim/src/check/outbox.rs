@@ -11,6 +11,9 @@ use super::{Broken, Invariant};
 /// acknowledges is. An append may leave before its sender has written it itself.
 pub(super) fn leaves(ghost: &Ghost, id: u64, message: &Sent) -> Option<Broken> {
     let peer = ghost.peer(id);
+    if peer.gone {
+        return None;
+    }
     let disk = &peer.disk;
     if message.term > disk.hard.term && !message.is_hypothetical() {
         return Broken::new(

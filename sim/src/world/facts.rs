@@ -2,35 +2,68 @@
 //!
 //! Each `saw_…` is called at one place of the world, where something has just become true. What has
 //! not changed since is not told again, and nothing is allocated for telling.
+//!
+//! Facts name peers by their ids, the world names stores. A store may come to hold another peer.
+
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use prost::Message as _;
 use raft_core::eraftpb::{Entry, EntryType, MessageType};
+use raft_core::proto::raft_cmdpb::RaftCmdResponse;
 use raft_core::proto::raft_serverpb::{RaftApplyState, RaftLocalState, RaftMessage};
 use raft_core::{EntryId, Raft, StateRole};
-use raft_kv::{Batches, PeerStorage, Work, keys};
+use raft_kv::{Accepted, Batches, PeerStorage, Work, keys};
 
 use super::World;
-use crate::check::{Checker, Fact, Hard, Hash, Logged, Match, Members, Sent, Snapshot, State};
+use crate::check::{
+    Answer, Checker, Fact, Hard, Hash, Logged, Match, Members, Sent, Snapshot, State,
+};
+use crate::client::Outcome;
 use crate::node::{Ear, REGION};
 
 /// What is needed to tell facts, and is none itself.
 #[derive(Clone, Debug)]
 pub(super) struct Watch {
+    /// By store: the peer that it holds, or held last.
+    peers: Vec<u64>,
     /// By peer: a hash of all writes to its state machine in their order, where known.
     states: Vec<Option<u64>>,
     raft_state: Bytes,
     apply_state: Bytes,
+    /// What peers made of the requests that are under way, by attempt.
+    asked: BTreeMap<u64, Vec<(u32, Answer)>>,
 }
 
 impl Default for Watch {
     fn default() -> Self {
         let (raft_state, apply_state) = (keys::raft_state(REGION), keys::apply_state(REGION));
-        Self { states: Vec::new(), raft_state, apply_state }
+        Self {
+            peers: Vec::new(),
+            states: Vec::new(),
+            raft_state,
+            apply_state,
+            asked: BTreeMap::new(),
+        }
     }
 }
 
 impl Watch {
+    /// The peer on a store.
+    fn peer_on(&self, store: u64) -> u64 {
+        let position = usize::try_from(store).unwrap_or(usize::MAX);
+        self.peers.get(position).copied().filter(|&peer| peer != 0).unwrap_or(store)
+    }
+
+    /// A store holds a peer.
+    fn holds(&mut self, store: u64, peer: u64) {
+        let Ok(position) = usize::try_from(store) else { return };
+        if position >= self.peers.len() {
+            self.peers.resize(position + 1, 0);
+        }
+        self.peers[position] = peer;
+    }
+
     fn state_mut(&mut self, id: u64) -> Option<&mut Option<u64>> {
         let position = usize::try_from(id).ok()?;
         if position >= self.states.len() {
@@ -42,10 +75,12 @@ impl Watch {
 
 impl World {
     /// A peer has just started from its disk.
-    pub(super) fn saw_start(&mut self, id: u64) {
-        let Some(node) = self.nodes.get(&id) else { return };
+    pub(super) fn saw_start(&mut self, store: u64) {
+        let Some(node) = self.nodes.get(&store) else { return };
         let Some(peer) = node.peer() else { return };
         let (raft, now_us) = (peer.raft(), self.now_us);
+        let id = raft.id();
+        self.watch.holds(store, id);
         let state = state_of(raft);
         let base = EntryId::new(raft.log().term(state.base).unwrap_or(0), state.base);
         self.checker.see(now_us, &Fact::Started { peer: id, state, base });
@@ -54,7 +89,8 @@ impl World {
         }
         let members = members_of(raft);
         let index = state.applied;
-        self.checker.see(now_us, &Fact::Configured { peer: id, index, members: &members });
+        let fact = Fact::Configured { peer: id, index, changed: false, members: &members };
+        self.checker.see(now_us, &fact);
         let fresh = !node.disk().kv.iter().any(|(key, _)| keys::user_key(key).is_some());
         let known = self.checker.state_hash(index);
         let start = known.or((fresh && index == state.base).then(|| Hash::new().value()));
@@ -64,9 +100,15 @@ impl World {
     }
 
     /// Something has happened to a peer.
-    pub(super) fn saw(&mut self, id: u64) {
-        let Some(peer) = self.nodes.get(&id).and_then(|node| node.peer()) else { return };
+    pub(super) fn saw(&mut self, store: u64) {
+        let Some(peer) = self.nodes.get(&store).and_then(|node| node.peer()) else { return };
+        if peer.is_destroyed() {
+            // What is left of it in memory means nothing.
+            return;
+        }
         let (raft, now_us) = (peer.raft(), self.now_us);
+        let id = raft.id();
+        self.watch.holds(store, id);
         let state = state_of(raft);
         if state != *self.checker.state(id) {
             tell_log(&mut self.checker, id, raft, now_us);
@@ -84,8 +126,8 @@ impl World {
     }
 
     /// A peer has handed out work: entries were applied, or a snapshot was.
-    pub(super) fn saw_work(&mut self, id: u64, work: &Work) {
-        let now_us = self.now_us;
+    pub(super) fn saw_work(&mut self, store: u64, work: &Work) {
+        let (id, now_us) = (self.watch.peer_on(store), self.now_us);
         let base = self.checker.log(id).base();
         let installed = base.index > self.checker.applied(id);
         if installed {
@@ -106,25 +148,28 @@ impl World {
             let state = state.filter(|_| entry.index == last);
             self.checker.see(now_us, &Fact::Applied { peer: id, entry: logged(entry), state });
         }
-        let change = work.applied.iter().rev().find(|entry| is_change(entry));
-        let changed = change.map(|entry| entry.index).or(installed.then_some(base.index));
-        if let Some(index) = changed {
-            self.saw_members(id, index);
+        if let Some(entry) = work.applied.iter().rev().find(|entry| is_change(entry)) {
+            self.saw_members(store, entry.index, true);
+        } else if installed {
+            self.saw_members(store, base.index, false);
         }
     }
 
-    fn saw_members(&mut self, id: u64, index: u64) {
-        let Some(peer) = self.nodes.get(&id).and_then(|node| node.peer()) else { return };
-        let members = members_of(peer.raft());
-        self.checker.see(self.now_us, &Fact::Configured { peer: id, index, members: &members });
+    fn saw_members(&mut self, store: u64, index: u64, changed: bool) {
+        let Some(peer) = self.nodes.get(&store).and_then(|node| node.peer()) else { return };
+        let (id, members) = (peer.raft().id(), members_of(peer.raft()));
+        let fact = Fact::Configured { peer: id, index, changed, members: &members };
+        self.checker.see(self.now_us, &fact);
     }
 
     /// A peer's disk has made a write durable.
-    pub(super) fn saw_durable(&mut self, id: u64, batches: &Batches) {
-        let now_us = self.now_us;
-        let (mut hard, mut applied, mut first) = (None, None, None);
+    pub(super) fn saw_durable(&mut self, store: u64, batches: &Batches) {
+        let (id, now_us) = (self.watch.peer_on(store), self.now_us);
+        let (mut hard, mut applied, mut first, mut destroyed) = (None, None, None, false);
         for (key, value) in batches.raft.iter() {
             if *key == self.watch.raft_state {
+                // A snapshot deletes it, too, and writes it again.
+                destroyed = value.is_none();
                 hard = value.and_then(|value| RaftLocalState::decode(&value[..]).ok());
             } else if value.is_some() && first.is_none() {
                 first = keys::raft_log_index(key);
@@ -134,6 +179,9 @@ impl World {
             if *key == self.watch.apply_state {
                 applied = value.and_then(|value| RaftApplyState::decode(&value[..]).ok());
             }
+        }
+        if destroyed {
+            return self.checker.see(now_us, &Fact::Destroyed { peer: id });
         }
         let applied = applied.map(|state| {
             let base = state.truncated_state.unwrap_or_default();
@@ -169,15 +217,17 @@ impl World {
 
     /// A peer has nothing to do and its disk is free. What waits for a sync, the disk has yet to
     /// show.
-    pub(super) fn saw_rest(&mut self, id: u64) {
-        if self.nodes.get(&id).is_none_or(|node| node.disk.is_behind()) {
+    pub(super) fn saw_rest(&mut self, store: u64) {
+        if self.nodes.get(&store).is_none_or(|node| node.disk.is_behind()) {
             return;
         }
+        let id = self.watch.peer_on(store);
         self.checker.see(self.now_us, &Fact::AtRest { peer: id });
     }
 
     /// A message leaves a peer.
-    pub(super) fn saw_sent(&mut self, id: u64, message: &RaftMessage) {
+    pub(super) fn saw_sent(&mut self, store: u64, message: &RaftMessage) {
+        let id = self.watch.peer_on(store);
         let to = message.to_peer.map_or(0, |peer| peer.id);
         let Some(message) = &message.message else { return };
         let Ok(kind) = MessageType::try_from(message.msg_type) else { return };
@@ -186,6 +236,65 @@ impl World {
         let holds = asks.then(|| EntryId::new(message.log_term, message.reject_hint));
         let message = Sent { kind, to, term: message.term, index, reject, holds };
         self.checker.see(self.now_us, &Fact::Sent { peer: id, message });
+    }
+
+    /// A client asks something.
+    pub(super) fn saw_invoked(&mut self, request: u64) {
+        self.watch.asked.insert(request, Vec::new());
+        self.checker.see(self.now_us, &Fact::Invoked { request });
+    }
+
+    /// A peer has accepted an attempt.
+    pub(super) fn saw_accepted(&mut self, request: u64, attempt: u32, accepted: Accepted) {
+        if let (Some(heard), Accepted::Entry(id)) = (self.watch.asked.get_mut(&request), accepted) {
+            heard.push((attempt, Answer::Written(id)));
+        }
+    }
+
+    /// A peer answers an attempt from its state machine as it is now.
+    pub(super) fn saw_reply(
+        &mut self,
+        store: u64,
+        request: u64,
+        attempt: u32,
+        response: &RaftCmdResponse,
+    ) {
+        let id = self.watch.peer_on(store);
+        let reads = self.clients.get(request).is_some_and(|request| !request.op.is_write());
+        let failed = response.header.as_ref().is_some_and(|header| header.error.is_some());
+        if failed || !reads {
+            return;
+        }
+        let version = self.checker.applied(id);
+        if let Some(heard) = self.watch.asked.get_mut(&request) {
+            heard.push((attempt, Answer::Read(version)));
+            let fact = Fact::Served { peer: id, request, version, read_index: None };
+            self.checker.see(self.now_us, &fact);
+        }
+    }
+
+    /// A client has heard how its request ended. Copies of an attempt may have become several
+    /// entries, and any of them may have been the answered one.
+    pub(super) fn saw_answered(&mut self, request: u64, attempt: u32, outcome: &Outcome) {
+        let heard = self.watch.asked.remove(&request).unwrap_or_default();
+        let of_attempt =
+            || heard.iter().filter(|(of, _)| *of == attempt).map(|(_, answer)| *answer);
+        let is_known = |answer: &Answer| match *answer {
+            Answer::Written(id) => self.checker.is_committed(id),
+            Answer::Read(_) => true,
+        };
+        let answer = of_attempt().rev().find(is_known).or_else(|| of_attempt().next());
+        let fact = match answer.filter(|_| matches!(outcome, Outcome::Done(_))) {
+            Some(answer) => Fact::Answered { request, answer },
+            None => Fact::GaveUp { request },
+        };
+        self.checker.see(self.now_us, &fact);
+    }
+
+    /// A client waits no longer.
+    pub(super) fn saw_gave_up(&mut self, request: u64) {
+        self.watch.asked.remove(&request);
+        self.checker.see(self.now_us, &Fact::GaveUp { request });
     }
 
     /// Messages that peers sent each other so far, lost ones included.
@@ -315,6 +424,24 @@ fn tell_log(checker: &mut Checker, id: u64, raft: &Raft<PeerStorage, Ear>, at_us
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::command::Command;
+    use crate::scenario::{Op, Scenario};
+
+    #[test]
+    fn a_long_run_is_forgotten_as_far_as_every_disk_has_applied_it() {
+        let mut world = World::new(&Scenario::new(1)).unwrap();
+        world.run_until(2_000_000);
+        for _ in 0..60 {
+            for _ in 0..100 {
+                let op = Op::Put { key: "k".into(), value: "v".into() };
+                world.apply(Command::Request { client: 0, op, to: None }).unwrap();
+            }
+            world.run_until(world.now_us() + 300_000);
+        }
+        assert!(world.checker.applied(1) > 5_000);
+        assert!(world.checker.indices_kept() < 4_000, "{}", world.checker.indices_kept());
+        assert_eq!(world.violation(), None);
+    }
 
     #[test]
     fn an_entry_read_in_place_is_the_one_that_was_written() {

@@ -65,7 +65,7 @@ impl World {
         self.note(What::HealedAll);
         self.network.heal_all();
         self.release(Links::All);
-        for id in self.scenario.peer_ids() {
+        for id in self.scenario.store_ids() {
             self.set_clock(id, ClockFault::Rate { permille: 1_000 });
             self.set_disk(id, DiskFault::Mend);
             self.disarm(id);

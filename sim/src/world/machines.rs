@@ -166,7 +166,7 @@ impl World {
         let event = Event::Synced { peer: id, incarnation, number };
         if self.flaws.early_messages {
             self.send_all(id, &mut work, usize::MAX);
-            self.answer_all(&mut work);
+            self.answer_all(id, &mut work);
         }
         if let Some(NodeState::Up { writing, .. }) = self.nodes.get_mut(&id).map(|n| &mut n.state) {
             *writing = Some(Writing { work, durable: false });
@@ -196,7 +196,7 @@ impl World {
         if let Some(point @ (CrashPoint::AfterWrite | CrashPoint::AfterSending { .. })) = point {
             return self.crash_at(id, point);
         }
-        self.answer_all(&mut work);
+        self.answer_all(id, &mut work);
         if let Some(point @ CrashPoint::AfterAnswers) = point {
             return self.crash_at(id, point);
         }
@@ -230,13 +230,13 @@ impl World {
             self.send_one(id, message);
         }
         for answer in outbox.answers {
-            self.answer(answer.token, answer.response);
+            self.answer_from(id, answer.token, answer.response);
         }
     }
 
-    fn answer_all(&mut self, work: &mut Work) {
+    fn answer_all(&mut self, id: u64, work: &mut Work) {
         for answer in std::mem::take(&mut work.answers) {
-            self.answer(answer.token, answer.response);
+            self.answer_from(id, answer.token, answer.response);
         }
     }
 

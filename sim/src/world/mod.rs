@@ -12,6 +12,8 @@
 //! | `requests.rs` | clients: attempts, answers, time-outs |
 //! | `observe.rs` | what tools see: views, happenings, the digest |
 
+#[cfg(test)]
+mod broken_drivers;
 mod clocks;
 mod disks;
 mod facts;
@@ -109,7 +111,7 @@ impl World {
     ) -> Result<Self, ScenarioError> {
         scenario.validate()?;
         let disk = |id| Self::fresh_disk(scenario, id).map(|disk| (id, disk));
-        let disks = scenario.peer_ids().map(disk).collect::<Result<_, _>>()?;
+        let disks = scenario.store_ids().map(disk).collect::<Result<_, _>>()?;
         let resume = Resume { disks, ..Resume::default() };
         Self::start(scenario, resume, rules, flaws)
     }
@@ -120,7 +122,9 @@ impl World {
         let region = single_region(REGION, scenario.peer_ids());
         let mut disk = Engines::default();
         disk.write(&bootstrap_store(&disk, CLUSTER, id).map_err(refuse)?);
-        disk.write(&bootstrap(&disk, &region).map_err(refuse)?);
+        if id <= scenario.peers {
+            disk.write(&bootstrap(&disk, &region).map_err(refuse)?);
+        }
         Ok(disk)
     }
 
@@ -152,8 +156,8 @@ impl World {
             now_us: resume.now_us,
             queue: Queue::default(),
             rng: WorldRng::new(mix(scenario.seed, resume.epoch)),
-            nodes: scenario.peer_ids().map(node).collect(),
-            network: Network::new(scenario.peers, settings),
+            nodes: scenario.store_ids().map(node).collect(),
+            network: Network::new(scenario.stores(), settings),
             flights: BTreeMap::new(),
             clients: Clients::starting_after(resume.last_request),
             checker: Checker::default(),
@@ -170,7 +174,7 @@ impl World {
                 world.queue.push_command(*at_us, command.clone());
             }
         }
-        for id in scenario.peer_ids() {
+        for id in scenario.store_ids() {
             world.start_peer(id).map_err(|reason| ScenarioError::Start { peer: id, reason })?;
         }
         Ok(world)
@@ -197,7 +201,7 @@ impl World {
     /// # Errors
     /// A command that does not fit this cluster; nothing is done.
     pub fn apply(&mut self, command: Command) -> Result<(), ScenarioError> {
-        command.validate(self.scenario.peers)?;
+        command.validate(self.scenario.stores())?;
         self.run_until(self.now_us);
         let timed = TimedCommand { at_us: self.now_us, command };
         // Commands of the scenario that are still to come stay behind this one.

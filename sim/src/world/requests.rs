@@ -2,7 +2,7 @@
 
 use raft_core::proto::metapb::{Peer, Region};
 use raft_core::proto::raft_cmdpb::RaftCmdResponse;
-use raft_kv::Token;
+use raft_kv::{Accepted, Token};
 
 use super::{Event, World};
 use crate::backlog::Late;
@@ -26,10 +26,14 @@ fn attempt_of(Token(token): Token) -> (u64, u32) {
 
 impl World {
     pub(super) fn invoke(&mut self, client: u64, op: Op, to: Option<u64>) {
-        let in_session = self.scenario.settings.sessions && op.is_write() && op != Op::OpenSession;
+        let in_session = self.scenario.settings.sessions
+            && op.is_write()
+            && !op.is_admin()
+            && op != Op::OpenSession;
         let text = op.to_string();
         let request = self.clients.invoke(client, op, to, self.now_us);
         self.note(What::Invoked { request, text });
+        self.saw_invoked(request);
         let deadline = self.now_us + self.scenario.settings.client_deadline_us;
         self.queue.push(deadline, Event::Deadline { request });
         if in_session {
@@ -53,7 +57,7 @@ impl World {
     }
 
     pub(super) fn attempt(&mut self, request: u64, hint: Option<u64>) {
-        let peers = self.scenario.peers;
+        let peers = self.scenario.stores();
         let Some((attempt, target)) = self.clients.attempt(request, hint, peers) else { return };
         if attempt > 1 {
             self.note(What::Retried { request, target });
@@ -132,10 +136,10 @@ impl World {
             None => asked.command(&Region::default(), Peer::default(), follower_reads),
         };
         self.trace.number(request);
-        let mut verdict = Ok(());
+        let (mut accepted, mut verdict) = (Accepted::Answered, Ok(()));
         self.touch(target, |store| {
             let taken = store.propose(&command, token(request, attempt));
-            verdict = taken.map(drop).map_err(|error| {
+            verdict = taken.map(|what| accepted = what).map_err(|error| {
                 let term = store.peer().map_or(0, |peer| peer.raft().term());
                 error.to_response(term)
             });
@@ -143,6 +147,7 @@ impl World {
         });
         match verdict {
             Ok(()) => {
+                self.saw_accepted(request, attempt, accepted);
                 if let Some(open) = self.clients.open(request) {
                     open.taken();
                 }
@@ -152,7 +157,14 @@ impl World {
     }
 
     /// A peer answers; the answer travels.
-    pub(super) fn answer(&mut self, token: Token, response: RaftCmdResponse) {
+    pub(super) fn answer_from(&mut self, id: u64, token: Token, response: RaftCmdResponse) {
+        let (request, attempt) = attempt_of(token);
+        self.saw_reply(id, request, attempt, &response);
+        self.answer(token, response);
+    }
+
+    /// An answer travels.
+    fn answer(&mut self, token: Token, response: RaftCmdResponse) {
         let (request, attempt) = attempt_of(token);
         let travel = self.network.client_latency(&mut self.rng);
         if self.network.loses_for_client(&mut self.rng) {
@@ -180,6 +192,7 @@ impl World {
                 }
                 let error = response.header.as_ref().and_then(|header| header.error.as_ref());
                 let expired = error.is_some_and(|error| error.session_expired.is_some());
+                self.saw_answered(request, attempt, &outcome);
                 self.end(request, outcome, expired);
             }
             Next::Retry { hint: Some(leader) } => self.attempt(request, Some(leader)),
@@ -201,6 +214,7 @@ impl World {
     pub(super) fn deadline(&mut self, request: u64) {
         let Some(open) = self.clients.open(request) else { return };
         open.give_up(self.now_us);
+        self.saw_gave_up(request);
         self.ended(request, false);
     }
 

@@ -78,9 +78,11 @@ fn reply_text(reply: &Reply) -> String {
             let pairs = pairs.iter().map(|(key, value)| format!("{key} = “{value}”"));
             pairs.collect::<Vec<_>>().join(", ")
         }
-        Reply::Deleted(_) | Reply::Swapped { .. } | Reply::Batch(_) | Reply::Opened(_) => {
-            reply.to_string()
-        }
+        Reply::Deleted(_)
+        | Reply::Swapped { .. }
+        | Reply::Batch(_)
+        | Reply::Members(_)
+        | Reply::Opened(_) => reply.to_string(),
     }
 }
 

@@ -79,7 +79,7 @@ impl Trace {
     ) -> &mut Self {
         let incoming = incoming.into_iter().collect();
         let members = Members { incoming, outgoing: outgoing.into_iter().collect() };
-        self.see(&Fact::Configured { peer, index, members: &members })
+        self.see(&Fact::Configured { peer, index, changed: true, members: &members })
     }
 
     /// The peer's state, with its log as it was told, after a change.

@@ -107,12 +107,42 @@ fn i14_refuses_members_that_differ_and_such_as_were_cut_off_with_their_entry() {
     let mut trace = one_applied();
     trace.members(1, 7, [1, 2], []).is_legal();
     let other = Members { incoming: vec![1, 2, 3, 4], outgoing: vec![] };
-    trace.see(&Fact::Configured { peer: 2, index: 7, members: &other });
+    trace.see(&Fact::Configured { peer: 2, index: 7, changed: true, members: &other });
     trace.breaks(Invariant::Membership);
     let mut trace = one_applied();
     // A core that goes over to new members when it appends them.
     trace.append(3, &[change(7, 6)]).members(3, 7, 1..=4, []);
     trace.see(&Fact::Cut { peer: 3, last: 6 }).term(3, 7).breaks(Invariant::Membership);
+}
+
+#[test]
+fn i14_refuses_a_snapshot_that_brings_old_members() {
+    let mut trace = one_applied();
+    trace.members(1, 6, [1, 2], []).is_legal();
+    for peer in 1..=2 {
+        trace.take(peer, &[entry(7, 6)]);
+    }
+    trace.commit(1, 7).apply(1, entry(7, 6), 67).install(3, snapshot(7, 6, 67)).is_legal();
+    let old = Members { incoming: vec![1, 2, 3], outgoing: vec![] };
+    trace.see(&Fact::Configured { peer: 3, index: 7, changed: false, members: &old });
+    trace.breaks(Invariant::Membership);
+}
+
+#[test]
+fn i14_accepts_a_late_peer_with_the_members_of_its_time() {
+    let mut trace = one_applied();
+    trace.members(1, 6, [1, 2], []).members(3, 5, 1..=3, []).is_legal();
+}
+
+#[test]
+fn i7_does_not_count_a_disk_that_was_destroyed() {
+    let mut trace = one_applied();
+    for peer in 1..=2 {
+        trace.append(peer, &[entry(7, 6)]);
+    }
+    trace.store(2, &[entry(7, 6)]).see(&Fact::Destroyed { peer: 2 }).store(1, &[entry(7, 6)]);
+    trace.send(2, 1, raft_core::eraftpb::MessageType::MsgAppendResponse, 6).is_legal();
+    trace.commit(1, 7).breaks(Invariant::CommitDurability);
 }
 
 #[test]
