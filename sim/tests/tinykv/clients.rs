@@ -3,6 +3,7 @@
 
 use raft_sim::{Op, Reply};
 
+use crate::calls::Call;
 use crate::cluster::Cluster;
 
 /// One client. It waits for each answer before it asks again.
@@ -15,7 +16,7 @@ pub(crate) struct Client {
 }
 
 struct Waiting {
-    request: u64,
+    call: Call,
     /// What it writes; none if it reads.
     value: Option<String>,
 }
@@ -34,9 +35,9 @@ impl Client {
     }
 
     /// Takes an answer if one has come.
-    pub(crate) fn listen(&mut self, cluster: &Cluster) {
-        let Some(waiting) = &self.waiting else { return };
-        let Some(reply) = cluster.answer(waiting.request) else { return };
+    pub(crate) fn listen(&mut self, cluster: &mut Cluster) {
+        let Some(waiting) = &mut self.waiting else { return };
+        let Some(reply) = waiting.call.answer(cluster) else { return };
         match (&waiting.value, reply) {
             (Some(value), Reply::Written) => {
                 self.expected.push_str(value);
@@ -63,8 +64,8 @@ impl Client {
         } else {
             (Op::Scan { start: self.key(0), end: next, limit: 0 }, None)
         };
-        let request = cluster.send(self.number, op);
-        self.waiting = Some(Waiting { request, value });
+        let call = Call::new(cluster, self.number, op);
+        self.waiting = Some(Waiting { call, value });
     }
 
     pub(crate) fn is_waiting(&self) -> bool {

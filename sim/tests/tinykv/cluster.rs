@@ -3,9 +3,11 @@
 use raft_core::proto::raft_serverpb::RaftApplyState;
 use raft_kv::keys;
 use raft_sim::{
-    Command, LinkFault, Links, Op, Outcome, Reads, Reply, Scenario, Settings, Span, World,
+    Command, LinkFault, Links, MemberChange, Op, Outcome, Reads, Reply, Role, Scenario, Settings,
+    Span, World,
 };
 
+use crate::calls::{Call, PATIENCE};
 use crate::support::{self, Dice, SECOND};
 
 pub(crate) const MILLISECOND: u64 = 1_000;
@@ -38,16 +40,21 @@ pub(crate) struct Applied {
 fn settings(seed: u64, log_limit: Option<u64>) -> Settings {
     let default = Settings::default();
     Settings {
-        latency: Span { min_us: MILLISECOND, max_us: 5 * MILLISECOND },
+        latency: Span { min_us: 2 * MILLISECOND, max_us: 8 * MILLISECOND },
         sync: Span { min_us: 500, max_us: 2 * MILLISECOND },
         client_timeout_us: SECOND,
-        client_deadline_us: 10 * SECOND,
+        client_deadline_us: PATIENCE,
         log_gc_ticks: 1,
         log_gc_entries: log_limit.unwrap_or(default.log_gc_entries),
         reads: if seed % 2 == 1 { Reads::Log } else { Reads::Index },
         sessions: seed / 2 % 2 == 1,
         ..default
     }
+}
+
+/// What becomes of the peer on a store.
+pub(crate) fn member(store: u64, role: Role) -> Op {
+    Op::Members { changes: vec![MemberChange { store, role }] }
 }
 
 impl Cluster {
@@ -59,7 +66,7 @@ impl Cluster {
     }
 
     pub(crate) fn stores(&self) -> impl Iterator<Item = u64> + use<> {
-        self.world.scenario().peer_ids()
+        self.world.scenario().store_ids()
     }
 
     pub(crate) fn run_for(&mut self, us: u64) {
@@ -69,6 +76,7 @@ impl Cluster {
 
     fn apply(&mut self, command: Command) {
         self.world.apply(command).unwrap();
+        assert_eq!(self.world.violation(), None);
     }
 
     /// A client sends a request. Returns its number.
@@ -79,22 +87,18 @@ impl Cluster {
         before + 1
     }
 
-    /// The answer to a request, once it has come.
-    pub(crate) fn answer(&self, request: u64) -> Option<Reply> {
-        match self.world.request(request).unwrap().outcome.clone()? {
-            Outcome::Done(reply) => Some(reply),
-            other => panic!("request timeout: {other}"),
-        }
+    pub(crate) fn outcome(&self, request: u64) -> Option<Outcome> {
+        self.world.request(request).unwrap().outcome.clone()
     }
 
+    /// Asks, and waits for the answer.
     fn ask(&mut self, op: Op) -> Reply {
-        let request = self.send(0, op);
+        let mut call = Call::new(self, 0, op);
         loop {
-            if let Some(reply) = self.answer(request) {
+            if let Some(reply) = call.answer(self) {
                 return reply;
             }
-            self.world.step();
-            assert_eq!(self.world.violation(), None);
+            self.run_for(MILLISECOND);
         }
     }
 
@@ -134,6 +138,46 @@ impl Cluster {
         support::elect(&mut self.world)
     }
 
+    /// The stores that hold a member, as the leader knows; none without a leader.
+    pub(crate) fn members(&self) -> Vec<u64> {
+        let leader = support::leader(&self.world).and_then(|store| self.world.node(store)?.peer());
+        let peers = leader.map(|peer| peer.region().peers.as_slice()).unwrap_or_default();
+        peers.iter().map(|peer| peer.store_id).collect()
+    }
+
+    /// Asks for it again and again: a change is refused while another one is under way, and a
+    /// leader that is to leave lets another lead first.
+    fn insist(&mut self, op: &Op, done: impl Fn(&Self) -> bool) {
+        for _ in 0..100 {
+            if done(self) {
+                return;
+            }
+            let request = self.send(0, op.clone());
+            while self.outcome(request).is_none() {
+                self.run_for(MILLISECOND);
+            }
+            self.run_for(100 * MILLISECOND);
+        }
+        panic!("{op} is never done");
+    }
+
+    pub(crate) fn add_peer(&mut self, store: u64) {
+        self.insist(&member(store, Role::Voter), |cluster| cluster.members().contains(&store));
+    }
+
+    pub(crate) fn remove_peer(&mut self, store: u64) {
+        let gone = |cluster: &Self| {
+            let members = cluster.members();
+            !members.is_empty() && !members.contains(&store)
+        };
+        self.insist(&member(store, Role::Gone), gone);
+    }
+
+    pub(crate) fn transfer_leader(&mut self, to: u64) {
+        let leads = |cluster: &Self| support::leader(&cluster.world) == Some(to);
+        self.insist(&Op::TransferLeader { to }, leads);
+    }
+
     /// Only stores of the same side hear each other. Whoever is not on one side is on the other.
     pub(crate) fn partition(&mut self, side: &[u64]) {
         self.apply(Command::Partition { groups: vec![side.to_vec()] });
@@ -163,7 +207,7 @@ impl Cluster {
 
     pub(crate) fn start(&mut self, store: u64) {
         self.apply(Command::Restart { peer: store });
-        assert!(self.world.node(store).unwrap().is_up(), "store {store} starts from its disk");
+        assert_eq!(self.world.node(store).unwrap().failure(), None, "store {store} starts");
     }
 
     /// What the disk of a store holds under a key.

@@ -1,6 +1,6 @@
 //! What most of the tests have in common (TinyKV `GenericTest`), and those that are nothing else.
 
-use crate::chaos::Chaos;
+use crate::chaos::{Changer, Chaos};
 use crate::clients::Client;
 use crate::cluster::{Cluster, ELECTION_TIMEOUT, MILLISECOND};
 use crate::support::SECOND;
@@ -15,6 +15,8 @@ struct Test {
     partitions: bool,
     /// Entries that may be applied before the log is cut.
     log_limit: Option<u64>,
+    /// Members come and go.
+    changes: bool,
 }
 
 const STORES: u64 = 5;
@@ -45,36 +47,39 @@ fn play(test: Test) {
 fn disturb(cluster: &mut Cluster, test: Test) -> Vec<Client> {
     let mut clients: Vec<_> = (1..=test.clients).map(Client::new).collect();
     let Test { partitions, unreliable, .. } = test;
-    let start_us = cluster.world.now_us();
     let disturbed = partitions || unreliable;
-    let quiet_us = if disturbed { 300 * MILLISECOND } else { 0 };
-    let mut chaos = Chaos { partitions, unreliable, next_us: start_us + quiet_us };
-    let end_us = chaos.next_us + 5 * SECOND;
+    let chaos_us = cluster.world.now_us() + if disturbed { 300 * MILLISECOND } else { 0 };
+    let changes_us = chaos_us + if test.changes { 100 * MILLISECOND } else { 0 };
+    let mut chaos = Chaos { partitions, unreliable, next_us: chaos_us };
+    let mut changer = Changer::new(changes_us);
+    let end_us = changes_us + 5 * SECOND;
     while cluster.world.now_us() < end_us {
         if disturbed {
             chaos.go_on(cluster);
         }
-        for client in &mut clients {
-            client.listen(cluster);
-            client.go_on(cluster);
+        if test.changes {
+            changer.go_on(cluster);
         }
-        cluster.run_for(MILLISECOND);
+        clients.iter_mut().for_each(|client| client.go_on(cluster));
+        listen_for(cluster, &mut clients, &mut changer, MILLISECOND);
     }
     if disturbed {
         // It sleeps once more before it hears that it has to end.
         let rest_us = chaos.next_us.saturating_sub(cluster.world.now_us());
-        listen_for(cluster, &mut clients, rest_us);
+        listen_for(cluster, &mut clients, &mut changer, rest_us);
         cluster.clear_filters();
-        listen_for(cluster, &mut clients, ELECTION_TIMEOUT);
+        listen_for(cluster, &mut clients, &mut changer, ELECTION_TIMEOUT);
     }
-    while clients.iter().any(Client::is_waiting) {
-        listen_for(cluster, &mut clients, MILLISECOND);
+    while changer.is_waiting() || clients.iter().any(Client::is_waiting) {
+        listen_for(cluster, &mut clients, &mut changer, MILLISECOND);
     }
+    assert!(!test.changes || changer.done > 0, "no member came or went");
     clients
 }
 
-fn listen_for(cluster: &mut Cluster, clients: &mut [Client], us: u64) {
+fn listen_for(cluster: &mut Cluster, clients: &mut [Client], changer: &mut Changer, us: u64) {
     cluster.run_for(us);
+    changer.listen(cluster);
     clients.iter_mut().for_each(|client| client.listen(cluster));
 }
 
@@ -140,8 +145,14 @@ fn a_crash_after_partitions_of_a_lossy_network_loses_no_write() {
 }
 
 /// With a log that is cut short all the time.
-const CUT: Test =
-    Test { clients: 5, unreliable: false, crash: false, partitions: false, log_limit: Some(100) };
+const CUT: Test = Test {
+    clients: 5,
+    unreliable: false,
+    crash: false,
+    partitions: false,
+    log_limit: Some(100),
+    changes: false,
+};
 
 /// TestSnapshotRecover2C
 #[test]
@@ -171,4 +182,51 @@ fn a_crash_after_snapshots_on_a_lossy_network_loses_no_write() {
 #[test]
 fn a_crash_after_snapshots_and_partitions_of_a_lossy_network_loses_no_write() {
     play(Test { unreliable: true, crash: true, partitions: true, ..CUT });
+}
+
+/// With members that come and go.
+const CHANGING: Test = Test {
+    clients: 5,
+    unreliable: false,
+    crash: false,
+    partitions: false,
+    log_limit: None,
+    changes: true,
+};
+
+/// TestConfChangeRecover3B
+#[test]
+fn a_crash_of_members_that_came_and_went_loses_no_write() {
+    play(Test { clients: 1, crash: true, ..CHANGING });
+}
+
+/// TestConfChangeRecoverManyClients3B
+#[test]
+fn a_crash_of_members_that_came_and_went_loses_no_write_of_twenty_clients() {
+    play(Test { clients: 20, crash: true, ..CHANGING });
+}
+
+/// TestConfChangeUnreliable3B
+#[test]
+fn members_come_and_go_on_a_lossy_network() {
+    play(Test { unreliable: true, ..CHANGING });
+}
+
+/// TestConfChangeUnreliableRecover3B
+#[test]
+fn a_crash_after_changes_on_a_lossy_network_loses_no_write() {
+    play(Test { unreliable: true, crash: true, ..CHANGING });
+}
+
+/// TestConfChangeSnapshotUnreliableRecover3B
+#[test]
+fn a_crash_after_changes_and_snapshots_on_a_lossy_network_loses_no_write() {
+    play(Test { unreliable: true, crash: true, log_limit: Some(100), ..CHANGING });
+}
+
+/// TestConfChangeSnapshotUnreliableRecoverConcurrentPartition3B
+#[test]
+fn a_crash_after_changes_snapshots_and_partitions_of_a_lossy_network_loses_no_write() {
+    let test = Test { unreliable: true, crash: true, partitions: true, ..CHANGING };
+    play(Test { log_limit: Some(100), ..test });
 }

@@ -16,6 +16,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod calls;
 mod chaos;
 mod clients;
 mod cluster;
