@@ -7,6 +7,7 @@ use bytes::Bytes;
 use prost::Message;
 
 use crate::error::{Error, Result};
+use crate::keys;
 
 /// Puts and deletes that take effect together, in order. An empty value is a value, not a delete.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -55,6 +56,8 @@ impl WriteBatch {
 #[derive(Clone, Debug, Default)]
 pub struct MemEngine {
     records: BTreeMap<Bytes, Bytes>,
+    /// Sum of the fingerprints of all records that are part of the state machine.
+    fingerprint: u64,
     views: Vec<View>,
     opened: u64,
 }
@@ -115,16 +118,33 @@ impl MemEngine {
         self.records.is_empty()
     }
 
+    /// A fingerprint of the state machine: of the users' data and the sessions, whatever the order
+    /// in which they were written. Replicas that have applied the same have the same.
+    pub fn fingerprint(&self) -> u64 {
+        self.fingerprint
+    }
+
     /// Writes `value` at `key`.
     pub fn put(&mut self, key: Bytes, value: Bytes) {
         self.keep(&key);
-        self.records.insert(key, value);
+        let new = fingerprint(&key, &value);
+        let old = self.records.get_mut(&key).map(|old| std::mem::replace(old, value.clone()));
+        let before = match old {
+            Some(old) => fingerprint(&key, &old),
+            None => {
+                self.records.insert(key, value);
+                0
+            }
+        };
+        self.fingerprint = self.fingerprint.wrapping_add(new).wrapping_sub(before);
     }
 
     /// Removes `key`.
     pub fn delete(&mut self, key: &[u8]) {
         self.keep(key);
-        self.records.remove(key);
+        if let Some(old) = self.records.remove(key) {
+            self.fingerprint = self.fingerprint.wrapping_sub(fingerprint(key, &old));
+        }
     }
 
     /// Applies a batch.
@@ -215,6 +235,25 @@ impl View {
     }
 }
 
+/// Fingerprint of one record; 0 if it is no part of the state machine.
+fn fingerprint(key: &[u8], value: &[u8]) -> u64 {
+    if !keys::is_state(key) {
+        return 0;
+    }
+    let mix = |hash: u64, word: u64| {
+        let mixed = (hash ^ word).wrapping_mul(0xFF51_AFD7_ED55_8CCD);
+        mixed ^ (mixed >> 32)
+    };
+    let fold = |hash: u64, bytes: &[u8]| {
+        let (words, rest) = bytes.as_chunks::<8>();
+        let mut last = [0; 8];
+        last[..rest.len()].copy_from_slice(rest);
+        let hash = words.iter().fold(hash, |hash, word| mix(hash, u64::from_le_bytes(*word)));
+        mix(mix(hash, u64::from_le_bytes(last)), bytes.len() as u64)
+    };
+    fold(fold(0x9E37_79B9_7F4A_7C15, key), value)
+}
+
 /// A half-open range. An inverted one is empty, where the map itself would panic.
 fn bounds<'a>(start: &'a [u8], end: &'a [u8]) -> (Bound<&'a [u8]>, Bound<&'a [u8]>) {
     (Bound::Included(start), Bound::Excluded(end.max(start)))
@@ -231,7 +270,9 @@ impl Eq for MemEngine {}
 
 impl FromIterator<(Bytes, Bytes)> for MemEngine {
     fn from_iter<I: IntoIterator<Item = (Bytes, Bytes)>>(records: I) -> Self {
-        Self { records: records.into_iter().collect(), ..Self::default() }
+        let mut engine = Self::default();
+        records.into_iter().for_each(|(key, value)| engine.put(key, value));
+        engine
     }
 }
 
@@ -338,5 +379,32 @@ mod tests {
         engine.put(bytes("a1"), bytes("later"));
         assert_eq!(engine.read_view(view, 1), []);
         assert!(engine.is_view_at_end(view));
+    }
+
+    #[test]
+    fn the_fingerprint_tells_what_there_is_and_not_how_it_came() {
+        let key = |key: &'static str| keys::data("default", key.as_bytes());
+        let mut engine = MemEngine::default();
+        let empty = engine.fingerprint();
+        engine.put(key("a"), bytes("1"));
+        engine.put(key("b"), bytes("2"));
+        let both = engine.fingerprint();
+        let mut other = MemEngine::default();
+        for (name, value) in [("b", "3"), ("c", "1"), ("a", "1"), ("b", "2")] {
+            other.put(key(name), bytes(value));
+        }
+        assert_ne!(other.fingerprint(), both);
+        other.delete(&key("c"));
+        assert_eq!(other.fingerprint(), both);
+        other.put(keys::apply_state(1), bytes("where it stands is another matter"));
+        assert_eq!(other.fingerprint(), both);
+        other.put(keys::session(1, 7), bytes("sessions are part of it"));
+        assert_ne!(other.fingerprint(), both);
+        engine.delete(&key("a"));
+        engine.delete(&key("b"));
+        assert_eq!(engine.fingerprint(), empty);
+        engine.put(key("ab"), bytes("c"));
+        other = [(key("a"), bytes("bc"))].into_iter().collect();
+        assert_ne!(engine.fingerprint(), other.fingerprint());
     }
 }

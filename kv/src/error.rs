@@ -84,6 +84,9 @@ pub enum Error {
     /// A piece of a snapshot that is damaged, out of order, or not for this peer.
     #[error("snapshot refused: {0}")]
     Snapshot(&'static str),
+    /// The peer cannot take the request now.
+    #[error("busy: {0}")]
+    Busy(&'static str),
     /// The command cannot be proposed now.
     #[error(transparent)]
     Raft(#[from] raft_core::Error),
@@ -140,6 +143,11 @@ impl Error {
             Self::RegionNotFound(region_id) => {
                 error.region_not_found = Some(pb::RegionNotFound { region_id: *region_id });
             }
+            Self::Busy(_)
+            | Self::Raft(raft_core::Error::ProposalDropped(_) | raft_core::Error::ReadDropped(_)) =>
+            {
+                error.server_is_busy = Some(pb::ServerIsBusy { reason: error.message.clone() });
+            }
             Self::SessionExpired(client_id) => {
                 error.session_expired = Some(pb::SessionExpired { client_id: *client_id });
             }
@@ -185,6 +193,8 @@ mod tests {
         assert!(Error::StaleCommand.to_pb().stale_command.is_some());
         let pb = Error::EpochNotMatch(vec![region.clone()]).to_pb();
         assert_eq!(pb.epoch_not_match.unwrap().current_regions, [region]);
+        let pb = Error::Busy("a while").to_pb();
+        assert_eq!(pb.server_is_busy.unwrap().reason, "busy: a while");
         let pb = Error::RegionNotFound(7).to_pb();
         assert_eq!(pb.region_not_found.unwrap().region_id, 7);
         let pb = Error::SessionExpired(7).to_pb();

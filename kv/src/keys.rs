@@ -129,6 +129,14 @@ pub fn user_key(key: &[u8]) -> Option<(&'static str, &[u8])> {
     })
 }
 
+/// Whether a key is part of the state machine: a user's or a session's.
+pub fn is_state(key: &[u8]) -> bool {
+    match key.first() {
+        Some(&LOCAL) => session_client(key).is_some(),
+        _ => user_key(key).is_some(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -46,7 +46,9 @@ mod store;
 
 pub use engine::{Batches, Engines, MemEngine, ViewId, WriteBatch};
 pub use error::{Error, Result};
-pub use peer::{Accepted, Answer, LogGc, Outbox, Peer, PeerConfig, ReadPolicy, Token, Work};
+pub use peer::{
+    Accepted, Answer, Executed, LogGc, Outbox, Peer, PeerConfig, ReadPolicy, Token, Work,
+};
 pub use region::{check_epoch, check_key_in_region, is_epoch_stale, single_region};
 pub use rules::StoreRules;
 pub use sessions::{SESSION_BYTES_MAX, SESSIONS_MAX};

@@ -26,7 +26,7 @@ pub(crate) struct Read {
     /// The peer's tick at which nobody waits any longer.
     deadline: u64,
     /// What must be applied first; none until that is known.
-    index: Option<u64>,
+    pub(crate) index: Option<u64>,
 }
 
 impl Reads {

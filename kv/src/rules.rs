@@ -33,6 +33,8 @@ pub struct StoreRules {
     pub snapshot_sessions: fn() -> bool,
     /// The members after a snapshot. See [`snapshot_members`].
     pub snapshot_members: fn(own: &ConfState, snapshot: ConfState) -> ConfState,
+    /// Whether a leader may propose other members. See [`may_change_members`].
+    pub may_change_members: fn(committed_term: Option<u64>, term: u64) -> bool,
     /// Up to where a leader drops the log. See [`compact_to`].
     pub compact_to: fn(first: u64, applied: u64, count_limit: u64) -> Option<u64>,
 }
@@ -45,6 +47,7 @@ impl Default for StoreRules {
             snapshot_index,
             snapshot_sessions,
             snapshot_members,
+            may_change_members,
             compact_to,
         }
     }
@@ -89,6 +92,12 @@ pub fn snapshot_sessions() -> bool {
 /// in any log.
 pub fn snapshot_members(_own: &ConfState, snapshot: ConfState) -> ConfState {
     snapshot
+}
+
+/// A leader changes members only after an entry of its own term is committed (Ongaro's correction of
+/// thesis 4.1): until then a change of its predecessor may be committed that it does not know of.
+pub fn may_change_members(committed_term: Option<u64>, term: u64) -> bool {
+    committed_term == Some(term)
 }
 
 /// Once `count_limit` entries are applied beyond the first, all but the last applied one are

@@ -60,16 +60,15 @@ impl Sessions {
         self.set(index, SessionState { used: index, ..Default::default() }, writer);
     }
 
-    /// Records what a session did, in the entry at `index`.
+    /// Records what a session did, in the entry at `index`, and its encoded answer.
     pub(crate) fn record(
         &mut self,
         client: u64,
         sequence: u64,
-        response: &RaftCmdResponse,
+        response: Bytes,
         index: u64,
         writer: &mut Writer<'_>,
     ) {
-        let response = response.encode_to_vec().into();
         self.set(client, SessionState { sequence, response, used: index }, writer);
     }
 
@@ -126,6 +125,10 @@ mod tests {
         change(sessions, &mut Writer { region: 1, kv: &mut kv, batch: &mut batch });
     }
 
+    fn encoded(size: usize) -> Bytes {
+        answer(size).encode_to_vec().into()
+    }
+
     fn answer(size: usize) -> RaftCmdResponse {
         let value = Some(vec![b'x'; size].into());
         let responses = vec![command::get_response(value)];
@@ -138,7 +141,7 @@ mod tests {
         let mut sessions = Sessions::default();
         let writer = &mut Writer { region: 1, kv: &mut kv, batch: &mut batch };
         sessions.open(7, writer);
-        sessions.record(7, 3, &answer(10), 9, writer);
+        sessions.record(7, 3, encoded(10), 9, writer);
         sessions.open(8, writer);
         assert_eq!(
             (sessions.last(7), sessions.last(8), sessions.last(9)),
@@ -156,7 +159,7 @@ mod tests {
             for index in 1..=SESSIONS_MAX as u64 {
                 sessions.open(index, writer);
             }
-            sessions.record(1, 1, &answer(0), 5_000, writer);
+            sessions.record(1, 1, encoded(0), 5_000, writer);
             sessions.open(6_000, writer);
         };
         with_writer(fill, &mut sessions);
@@ -174,9 +177,9 @@ mod tests {
         let fill = |sessions: &mut Sessions, writer: &mut Writer<'_>| {
             for index in 1..=9 {
                 sessions.open(index, writer);
-                sessions.record(index, 1, &answer(1 << 20), index, writer);
+                sessions.record(index, 1, encoded(1 << 20), index, writer);
             }
-            sessions.record(9, 2, &answer(6 << 20), 10, writer);
+            sessions.record(9, 2, encoded(6 << 20), 10, writer);
         };
         with_writer(fill, &mut sessions);
         assert_eq!(sessions.by_client.keys().collect::<Vec<_>>(), [&9]);

@@ -395,6 +395,7 @@ impl Request {
             Some(not_leader) => {
                 Next::Retry { hint: not_leader.leader.map(|leader| leader.store_id) }
             }
+            None if error.server_is_busy.is_some() => Next::Retry { hint: None },
             None if error.region_not_found.is_some() && self.only.is_none() => {
                 Next::Retry { hint: None }
             }

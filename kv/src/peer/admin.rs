@@ -56,7 +56,7 @@ impl<T: Tracer> Peer<T> {
             transfer_leader: Some(TransferLeaderResponse {}),
             ..AdminResponse::default()
         });
-        self.outbox.answers.push(Answer { token, response });
+        self.outbox.answers.push(Answer::new(token, response));
         Ok(Accepted::Answered)
     }
 
@@ -78,6 +78,11 @@ impl<T: Tracer> Peer<T> {
         };
         if changes.iter().any(costs_me_my_vote) {
             return Err(self.lead_elsewhere_first(&changes)?);
+        }
+        let (log, term) = (self.raft().log(), self.raft().term());
+        let committed_term = log.term(log.committed()).ok();
+        if !(self.config.store_rules.may_change_members)(committed_term, term) {
+            return Err(Error::Busy("nothing of this leader's term is committed yet"));
         }
         let single = |change: &ChangePeerRequest| ConfChangeSingle {
             change_type: change.change_type,

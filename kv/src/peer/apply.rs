@@ -5,7 +5,7 @@ use raft_core::eraftpb::{Entry, EntryType};
 use raft_core::proto::raft_cmdpb::{RaftCmdRequest, RaftCmdResponse, Session};
 use raft_core::{EntryId, Tracer};
 
-use super::{Answer, Peer, Work};
+use super::{Answer, Executed, Peer, Work};
 use crate::apply::{Op, check_request, execute};
 use crate::command;
 use crate::error::{Error, Result};
@@ -30,7 +30,7 @@ impl<T: Tracer> Peer<T> {
         let settled = self.proposals.settle(EntryId::of(&entry));
         let term = self.raft().term();
         for token in settled.stale {
-            work.answers.push(Answer { token, response: Error::StaleCommand.to_response(term) });
+            work.answers.push(Answer::new(token, Error::StaleCommand.to_response(term)));
         }
         let response = match entry.entry_type() {
             EntryType::EntryNormal => self.apply_normal(&entry, work),
@@ -40,7 +40,7 @@ impl<T: Tracer> Peer<T> {
         };
         let response = response.or_else(|error| self.refusal(error))?;
         if let Some(token) = settled.proposer {
-            work.answers.push(Answer { token, response });
+            work.answers.push(Answer::new(token, response));
         }
         Ok(())
     }
@@ -63,7 +63,7 @@ impl<T: Tracer> Peer<T> {
             SessionVerdict::Execute => self.execute_in_session(&request, session, entry, work),
             SessionVerdict::Repeat => {
                 let before = self.storage().sessions().answer(session.client_id)?;
-                self.record(session, &before, entry.index, work);
+                self.record(session, &before, (entry.index, false), work);
                 Ok(self.response(before.responses))
             }
             SessionVerdict::Expired => Err(Error::SessionExpired(session.client_id)),
@@ -84,14 +84,23 @@ impl<T: Tracer> Peer<T> {
         let response = self.execute(request, entry.index, work)?;
         // The term is that of the answer, not of the command.
         let answer = RaftCmdResponse { header: None, ..response.clone() };
-        self.record(session, &answer, entry.index, work);
+        self.record(session, &answer, (entry.index, true), work);
         Ok(response)
     }
 
-    fn record(&mut self, session: Session, answer: &RaftCmdResponse, index: u64, work: &mut Work) {
-        let Session { client_id, sequence } = session;
+    fn record(
+        &mut self,
+        session: Session,
+        answer: &RaftCmdResponse,
+        (index, effect): (u64, bool),
+        work: &mut Work,
+    ) {
+        let Session { client_id: client, sequence } = session;
+        let answer: bytes::Bytes = answer.encode_to_vec().into();
+        let reply = crc32fast::hash(&answer);
+        work.executed.push(Executed { client, sequence, index, effect, reply });
         self.node.store_mut().change_sessions(&mut work.batches.kv, |sessions, writer| {
-            sessions.record(client_id, sequence, answer, index, writer);
+            sessions.record(client, sequence, answer, index, writer);
         });
     }
 

@@ -100,7 +100,7 @@ impl<T: Tracer> Peer<T> {
         self.abandon_transfers();
         let response = Error::RegionNotFound(self.region().id).to_response(self.raft().term());
         let waiting = self.proposals.take_all().into_iter().chain(self.reads.take_all());
-        let answers = waiting.map(|token| Answer { token, response: response.clone() }).collect();
+        let answers = waiting.map(|token| Answer::new(token, response.clone())).collect();
         Work { batches, must_sync: true, answers, destroyed: true, ..Work::default() }
     }
 }

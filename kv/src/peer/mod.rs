@@ -29,7 +29,7 @@ use raft_core::{EntryId, Raft, RawNode, Ready, SnapshotStatus, StateRole, Status
 pub use self::config::{LogGc, PeerConfig, ReadPolicy};
 use self::leaving::Fate;
 pub use self::propose::Accepted;
-pub use self::ready::Work;
+pub use self::ready::{Executed, Work};
 use crate::engine::Engines;
 use crate::error::{Error, Result};
 use crate::proposals::Proposals;
@@ -49,6 +49,14 @@ pub struct Answer {
     pub token: Token,
     /// What became of it.
     pub response: RaftCmdResponse,
+    /// What a read by index had to wait for, for those who watch.
+    pub read_index: Option<u64>,
+}
+
+impl Answer {
+    fn new(token: Token, response: RaftCmdResponse) -> Self {
+        Self { token, response, read_index: None }
+    }
 }
 
 /// What needs no disk: it may leave at once, also while a write is under way.

@@ -31,10 +31,27 @@ pub struct Work {
     pub appended: Vec<Entry>,
     /// The last entry of a snapshot that was installed, for those who watch.
     pub installed: Option<EntryId>,
+    /// Commands of sessions that were applied, for those who watch.
+    pub executed: Vec<Executed>,
     /// Leader and role, if they changed.
     pub soft_state: Option<SoftState>,
     /// Once the batches are durable the peer is gone.
     pub destroyed: bool,
+}
+
+/// A command of a session as it was applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Executed {
+    /// The session.
+    pub client: u64,
+    /// The command's number there.
+    pub sequence: u64,
+    /// The log entry.
+    pub index: u64,
+    /// It was executed, and not known already.
+    pub effect: bool,
+    /// CRC-32 of the answer.
+    pub reply: u32,
 }
 
 impl<T: Tracer> Peer<T> {
@@ -103,7 +120,7 @@ impl<T: Tracer> Peer<T> {
         // What was proposed at these indices may be in the snapshot or not.
         for token in self.proposals.overtaken(id) {
             let response = Error::StaleCommand.to_response(self.raft().term());
-            work.answers.push(Answer { token, response });
+            work.answers.push(Answer::new(token, response));
         }
         Ok(())
     }
@@ -144,7 +161,7 @@ impl<T: Tracer> Peer<T> {
 
     fn answer_stale(&mut self, token: super::Token) {
         let response = Error::StaleCommand.to_response(self.raft().term());
-        self.outbox.answers.push(Answer { token, response });
+        self.outbox.answers.push(Answer::new(token, response));
     }
 
     /// Serves the reads whose index is applied.
@@ -153,7 +170,7 @@ impl<T: Tracer> Peer<T> {
         let may_serve = self.config.store_rules.may_serve;
         for read in self.reads.take_servable(|index| may_serve(applied, index)) {
             let response = self.serve(&read).or_else(|error| self.refusal(error))?;
-            answers.push(Answer { token: read.token, response });
+            answers.push(Answer { read_index: read.index, ..Answer::new(read.token, response) });
         }
         Ok(())
     }

@@ -10,13 +10,6 @@ use super::hash::Hash;
 
 /// One thing that was seen.
 #[derive(Clone, Copy, Debug)]
-#[cfg_attr(
-    not(test),
-    expect(
-        dead_code,
-        reason = "the store does not tell yet of snapshots made, reads and sessions"
-    )
-)]
 pub(crate) enum Fact<'a> {
     /// A peer starts from its disk. Its log follows, entry by entry, as [`Fact::Loaded`].
     Started { peer: u64, state: State, base: EntryId },

@@ -6,11 +6,6 @@
 pub(crate) struct Hash(u64);
 
 impl Hash {
-    /// Goes on from an earlier value.
-    pub(crate) const fn from(value: u64) -> Self {
-        Self(value)
-    }
-
     pub(crate) const fn new() -> Self {
         Self(0x9E37_79B9_7F4A_7C15)
     }

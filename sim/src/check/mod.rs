@@ -39,7 +39,9 @@ mod tests;
 
 use raft_core::EntryId;
 
-pub(crate) use self::fact::{Answer, Fact, Hard, Logged, Match, Members, Sent, Snapshot, State};
+pub(crate) use self::fact::{
+    Answer, Executed, Fact, Hard, Logged, Match, Members, Sent, Snapshot, State,
+};
 use self::ghost::Ghost;
 pub(crate) use self::hash::Hash;
 pub use self::invariant::{Invariant, Violation};
@@ -95,11 +97,6 @@ impl Checker {
     /// The last entry that the peer's state machine has seen, as far as it was told.
     pub(crate) fn applied(&self, peer: u64) -> u64 {
         self.ghost.peer(peer).applied
-    }
-
-    /// The hash of the state machine after the entry at `index`, if it was told.
-    pub(crate) fn state_hash(&self, index: u64) -> Option<u64> {
-        self.ghost.state_at(index)
     }
 
     /// Whether this entry was committed, as far as is remembered.

@@ -10,14 +10,13 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use prost::Message as _;
 use raft_core::eraftpb::{Entry, EntryType, MessageType};
-use raft_core::proto::raft_cmdpb::RaftCmdResponse;
 use raft_core::proto::raft_serverpb::{RaftApplyState, RaftLocalState, RaftMessage};
 use raft_core::{EntryId, Raft, StateRole};
 use raft_kv::{Accepted, Batches, PeerStorage, Work, keys};
 
 use super::World;
 use crate::check::{
-    Answer, Checker, Fact, Hard, Hash, Logged, Match, Members, Sent, Snapshot, State,
+    Answer, Checker, Executed, Fact, Hard, Hash, Logged, Match, Members, Sent, Snapshot, State,
 };
 use crate::client::Outcome;
 use crate::node::{Ear, REGION};
@@ -27,8 +26,6 @@ use crate::node::{Ear, REGION};
 pub(super) struct Watch {
     /// By store: the peer that it holds, or held last.
     peers: Vec<u64>,
-    /// By peer: a hash of all writes to its state machine in their order, where known.
-    states: Vec<Option<u64>>,
     raft_state: Bytes,
     apply_state: Bytes,
     /// What peers made of the requests that are under way, by attempt.
@@ -38,13 +35,7 @@ pub(super) struct Watch {
 impl Default for Watch {
     fn default() -> Self {
         let (raft_state, apply_state) = (keys::raft_state(REGION), keys::apply_state(REGION));
-        Self {
-            peers: Vec::new(),
-            states: Vec::new(),
-            raft_state,
-            apply_state,
-            asked: BTreeMap::new(),
-        }
+        Self { peers: Vec::new(), raft_state, apply_state, asked: BTreeMap::new() }
     }
 }
 
@@ -62,14 +53,6 @@ impl Watch {
             self.peers.resize(position + 1, 0);
         }
         self.peers[position] = peer;
-    }
-
-    fn state_mut(&mut self, id: u64) -> Option<&mut Option<u64>> {
-        let position = usize::try_from(id).ok()?;
-        if position >= self.states.len() {
-            self.states.resize(position + 1, None);
-        }
-        self.states.get_mut(position)
     }
 }
 
@@ -91,12 +74,6 @@ impl World {
         let index = state.applied;
         let fact = Fact::Configured { peer: id, index, changed: false, members: &members };
         self.checker.see(now_us, &fact);
-        let fresh = !node.disk().kv.iter().any(|(key, _)| keys::user_key(key).is_some());
-        let known = self.checker.state_hash(index);
-        let start = known.or((fresh && index == state.base).then(|| Hash::new().value()));
-        if let Some(state) = self.watch.state_mut(id) {
-            *state = start;
-        }
     }
 
     /// Something has happened to a peer.
@@ -128,30 +105,38 @@ impl World {
     /// A peer has handed out work: entries were applied, or a snapshot was.
     pub(super) fn saw_work(&mut self, store: u64, work: &Work) {
         let (id, now_us) = (self.watch.peer_on(store), self.now_us);
-        let base = self.checker.log(id).base();
-        let installed = base.index > self.checker.applied(id);
-        if installed {
-            let snapshot = Snapshot { id: base, state: None, members: None };
+        let Some(peer) = self.nodes.get(&store).and_then(|node| node.peer()) else { return };
+        let state = Some(peer.kv().fingerprint());
+        self.saw_snapshots_made(id, work);
+        if let Some(base) = work.installed {
+            let state = state.filter(|_| work.applied.is_empty());
+            let snapshot = Snapshot { id: base, state, members: None };
             self.checker.see(now_us, &Fact::Installed { peer: id, snapshot });
         }
-        let known = self.checker.state_hash(base.index);
-        let Some(state) = self.watch.state_mut(id) else { return };
-        if installed {
-            // The batch holds the snapshot's own writes.
-            *state = known.filter(|_| work.applied.is_empty());
-        } else if let Some(state) = state {
-            *state = hash_of_writes(*state, &work.batches);
-        }
-        let state = *state;
         let last = work.applied.last().map_or(0, |entry| entry.index);
         for entry in &work.applied {
             let state = state.filter(|_| entry.index == last);
             self.checker.see(now_us, &Fact::Applied { peer: id, entry: logged(entry), state });
         }
+        for &raft_kv::Executed { client, sequence, index, effect, reply } in &work.executed {
+            let reply = reply.into();
+            let command = Executed { client, sequence, index, effect, reply };
+            self.checker.see(now_us, &Fact::Executed { peer: id, command });
+        }
         if let Some(entry) = work.applied.iter().rev().find(|entry| is_change(entry)) {
             self.saw_members(store, entry.index, true);
-        } else if installed {
+        } else if let Some(base) = work.installed {
             self.saw_members(store, base.index, false);
+        }
+    }
+
+    /// The first piece of a snapshot says which entries it covers.
+    fn saw_snapshots_made(&mut self, id: u64, work: &Work) {
+        let chunks = work.messages.iter().filter_map(|message| message.snapshot_chunk.as_ref());
+        for chunk in chunks.filter(|chunk| chunk.number == 0) {
+            let base = EntryId::new(chunk.term, chunk.index);
+            let snapshot = Snapshot { id: base, state: None, members: None };
+            self.checker.see(self.now_us, &Fact::SnapshotMade { peer: id, snapshot });
         }
     }
 
@@ -257,8 +242,9 @@ impl World {
         store: u64,
         request: u64,
         attempt: u32,
-        response: &RaftCmdResponse,
+        answer: &raft_kv::Answer,
     ) {
+        let response = &answer.response;
         let id = self.watch.peer_on(store);
         let reads = self.clients.get(request).is_some_and(|request| !request.op.is_write());
         let failed = response.header.as_ref().is_some_and(|header| header.error.is_some());
@@ -268,7 +254,7 @@ impl World {
         let version = self.checker.applied(id);
         if let Some(heard) = self.watch.asked.get_mut(&request) {
             heard.push((attempt, Answer::Read(version)));
-            let fact = Fact::Served { peer: id, request, version, read_index: None };
+            let fact = Fact::Served { peer: id, request, version, read_index: answer.read_index };
             self.checker.see(self.now_us, &fact);
         }
     }
@@ -381,16 +367,6 @@ fn varint(bytes: &mut &[u8]) -> Option<u64> {
         }
     }
     None
-}
-
-/// Goes on with a hash of writes to the state machine. How they were batched does not matter.
-fn hash_of_writes(before: u64, batches: &Batches) -> u64 {
-    let writes = batches.kv.iter().filter(|(key, _)| keys::user_key(key).is_some());
-    let hash = writes.fold(Hash::from(before), |hash, (key, value)| match value {
-        Some(value) => hash.bytes(key).number(1).bytes(value),
-        None => hash.bytes(key).number(0),
-    });
-    hash.value()
 }
 
 /// Tells how a peer's log differs from what was told of it. All that is new is in memory only: a

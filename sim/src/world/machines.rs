@@ -230,13 +230,13 @@ impl World {
             self.send_one(id, message);
         }
         for answer in outbox.answers {
-            self.answer_from(id, answer.token, answer.response);
+            self.answer_from(id, answer);
         }
     }
 
     fn answer_all(&mut self, id: u64, work: &mut Work) {
         for answer in std::mem::take(&mut work.answers) {
-            self.answer_from(id, answer.token, answer.response);
+            self.answer_from(id, answer);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use raft_core::proto::metapb::{Peer, Region};
 use raft_core::proto::raft_cmdpb::RaftCmdResponse;
-use raft_kv::{Accepted, Token};
+use raft_kv::{Accepted, Answer, Token};
 
 use super::{Event, World};
 use crate::backlog::Late;
@@ -157,10 +157,10 @@ impl World {
     }
 
     /// A peer answers; the answer travels.
-    pub(super) fn answer_from(&mut self, id: u64, token: Token, response: RaftCmdResponse) {
-        let (request, attempt) = attempt_of(token);
-        self.saw_reply(id, request, attempt, &response);
-        self.answer(token, response);
+    pub(super) fn answer_from(&mut self, id: u64, answer: Answer) {
+        let (request, attempt) = attempt_of(answer.token);
+        self.saw_reply(id, request, attempt, &answer);
+        self.answer(answer.token, answer.response);
     }
 
     /// An answer travels.
