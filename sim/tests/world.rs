@@ -234,4 +234,9 @@ fn one_peer_alone_is_a_cluster() {
     let mut world = World::new(&Scenario { peers: 1, ..Scenario::new(15) }).unwrap();
     put(&mut world, "k", "v");
     assert_eq!(get(&mut world, "k").as_deref(), Some("v"));
+    // It campaigns as soon as it is back.
+    world.apply(Command::Crash { peer: 1 }).unwrap();
+    world.apply(Command::Restart { peer: 1 }).unwrap();
+    assert_eq!(get(&mut world, "k").as_deref(), Some("v"));
+    assert_eq!(world.violation(), None);
 }

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use prost::Message as _;
 use raft_core::eraftpb::{Entry, EntryType, MessageType};
 use raft_core::proto::raft_serverpb::{RaftApplyState, RaftLocalState, RaftMessage};
-use raft_core::{EntryId, Raft, StateRole};
+use raft_core::{EntryId, Raft, StateRole, Storage as _};
 use raft_kv::{Accepted, Batches, PeerStorage, Work, keys};
 
 use super::World;
@@ -64,7 +64,7 @@ impl World {
         let (raft, now_us) = (peer.raft(), self.now_us);
         let id = raft.id();
         self.watch.holds(store, id);
-        let state = state_of(raft);
+        let state = starting(raft);
         let base = EntryId::new(raft.log().term(state.base).unwrap_or(0), state.base);
         self.checker.see(now_us, &Fact::Started { peer: id, state, base });
         for entry in raft.log().all_entries().unwrap_or_default() {
@@ -303,6 +303,14 @@ fn state_of(raft: &Raft<PeerStorage, Ear>) -> State {
         last: log.last_id().unwrap_or_default(),
         installing: log.pending_snapshot().is_some(),
     }
+}
+
+/// What a peer starts with. One that is alone has campaigned by then: that is told as what it does
+/// next.
+fn starting(raft: &Raft<PeerStorage, Ear>) -> State {
+    let hard = raft.log().storage().initial_state().unwrap_or_default().hard_state;
+    let role = StateRole::Follower;
+    State { term: hard.term, vote: hard.vote, role, leader: 0, ..state_of(raft) }
 }
 
 fn members_of(raft: &Raft<PeerStorage, Ear>) -> Members {
