@@ -292,7 +292,7 @@ impl Clients {
 }
 
 impl Request {
-    /// The latest attempt was not answered.
+    /// The latest attempt was not answered, or by a store that holds no peer.
     pub(crate) fn not_answered(&mut self) {
         self.silent.push(self.target);
         self.since_silence = 0;

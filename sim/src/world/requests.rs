@@ -197,6 +197,11 @@ impl World {
             }
             Next::Retry { hint: Some(leader) } => self.attempt(request, Some(leader)),
             Next::Retry { hint: None } => {
+                let error = response.header.as_ref().and_then(|header| header.error.as_ref());
+                let nobody_there = error.is_some_and(|error| error.region_not_found.is_some());
+                if let Some(open) = self.clients.open(request).filter(|_| nobody_there) {
+                    open.not_answered();
+                }
                 self.clients.believe(request, None);
                 let at_us = self.now_us + RETRY_PAUSE_US;
                 self.queue.push(at_us, Event::Retry { request, hint: None });
