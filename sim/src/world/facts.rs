@@ -19,7 +19,7 @@ use crate::check::{
     Answer, Checker, Executed, Fact, Hard, Hash, Logged, Match, Members, Sent, Snapshot, State,
 };
 use crate::client::Outcome;
-use crate::node::{Ear, REGION};
+use crate::node::{Ear, Node, REGION};
 
 /// What is needed to tell facts, and is none itself.
 #[derive(Clone, Debug)]
@@ -203,7 +203,9 @@ impl World {
     /// A peer has nothing to do and its disk is free. What waits for a sync, the disk has yet to
     /// show.
     pub(super) fn saw_rest(&mut self, store: u64) {
-        if self.nodes.get(&store).is_none_or(|node| node.disk.is_behind()) {
+        // A crash may have taken a new peer before its first write: then there is nobody to ask.
+        let asked = |node: &&Node| node.peer().is_some() && !node.disk.is_behind();
+        if self.nodes.get(&store).filter(asked).is_none() {
             return;
         }
         let id = self.watch.peer_on(store);
