@@ -37,18 +37,25 @@ fn rows() -> io::Result<Vec<Row>> {
     Ok(page.lines().filter_map(row).collect())
 }
 
-/// All tests in the files of `core/src`, by the path that `cargo test` prints.
+/// All tests in the files of `core/src`, by the path that `cargo test` prints, and those of
+/// `tests/mit` with `mit::` before it.
 fn tests() -> io::Result<Vec<Test>> {
-    let source = root().join("core/src");
+    let mut tests = tests_below(&root().join("core/src"))?;
+    let mit = tests_below(&root().join("tests/mit"))?.into_iter();
+    tests.extend(mit.map(|test| Test { path: format!("mit::{}", test.path), ..test }));
+    Ok(tests)
+}
+
+fn tests_below(source: &Path) -> io::Result<Vec<Test>> {
     let mut tests = Vec::new();
-    let mut folders = vec![source.clone()];
+    let mut folders = vec![source.to_path_buf()];
     while let Some(folder) = folders.pop() {
         for file in fs::read_dir(folder)? {
             let path = file?.path();
             if path.is_dir() {
                 folders.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
-                let module = module(path.strip_prefix(&source).unwrap_or(&path));
+                let module = module(path.strip_prefix(source).unwrap_or(&path));
                 tests.extend(tests_in(&fs::read_to_string(&path)?, &module));
             }
         }
@@ -141,12 +148,24 @@ fn ported_tests_say_in_the_sources_where_they_come_from() {
 }
 
 #[test]
+fn tests_of_mits_lab_say_in_the_sources_where_they_come_from() {
+    let (rows, tests) = (rows().unwrap(), tests().unwrap());
+    let rows = rows.iter().filter(|row| row.origin.starts_with("MIT "));
+    let named = rows.map(|row| {
+        let test = tests.iter().find(|test| test.path == row.path);
+        assert_eq!(test.map(|test| test.doc.as_str()), Some(row.origin.as_str()));
+        row.origin.as_str()
+    });
+    assert_eq!(named.collect::<BTreeSet<_>>().len(), 24);
+}
+
+#[test]
 fn every_test_of_the_protocol_the_log_and_the_storage_is_on_the_page() {
     let rows = rows().unwrap();
     let named: BTreeSet<_> = rows.iter().map(|row| row.path.as_str()).collect();
     assert_eq!(named.len(), rows.len(), "a test is on the page twice");
     for test in tests().unwrap() {
-        let whole_files = ["tests::", "log::tests::", "storage::tests::"];
+        let whole_files = ["tests::", "log::tests::", "storage::tests::", "mit::"];
         if whole_files.iter().any(|file| test.path.starts_with(file)) {
             assert!(named.contains(test.path.as_str()), "not on the page: {}", test.path);
         }

@@ -45,12 +45,15 @@ fn check(world: &mut World, nemesis: &Nemesis) {
     lives(world).unwrap_or_else(|violation| panic!("{violation} {}", explain(world)));
     // What waits for a sync is durable by then.
     world.run_until(world.now_us() + world.scenario().settings.write_back_us + 1_000_000);
-    let states: Vec<_> = world.nodes().map(|(_, node)| data(node.disk())).collect();
+    let members = liveness::members(world);
+    let disk = |id: &u64| data(world.node(*id).unwrap().disk());
+    let states: Vec<_> = members.iter().map(disk).collect();
     assert!(states.windows(2).all(|pair| pair[0] == pair[1]), "{}", explain(world));
     // And with a minority dead for good, another one each time.
-    let peers = world.scenario().peers;
-    let dead: Vec<_> =
-        (0..(peers - 1) / 2).map(|n| (nemesis.scenario.seed + n) % peers + 1).collect();
+    let voters = liveness::voters(world);
+    let minority = voters.len().saturating_sub(1) / 2;
+    let first = usize::try_from(nemesis.scenario.seed).unwrap() % voters.len();
+    let dead: Vec<_> = voters.iter().cycle().skip(first).take(minority).copied().collect();
     let suffices = liveness::majority_suffices(world, &dead);
     suffices.unwrap_or_else(|violation| panic!("{violation} {}", explain(world)));
 }

@@ -7,6 +7,7 @@
 //! *Soon* is [`TIMEOUTS`] election time-outs, and a round trip for every few entries that somebody
 //! lacks: who has been away for long may take longer.
 
+use raft_core::proto::metapb::{self, PeerRole};
 use raft_core::{RaftLog, StateRole};
 use raft_kv::{Peer, keys};
 
@@ -48,8 +49,7 @@ pub struct Converged {
 /// # Errors
 /// What is still missing when the time is over; or the safety rule that was broken meanwhile.
 pub fn converges(world: &mut World) -> Result<Converged, Violation> {
-    let everybody: Vec<_> = world.nodes().map(|(id, _)| id).collect();
-    lively(world, &everybody, Invariant::Convergence)
+    lively(world, &[], Invariant::Convergence)
 }
 
 /// L2: the same for the others once `dead` have crashed for good. They must be a majority.
@@ -60,9 +60,7 @@ pub fn majority_suffices(world: &mut World, dead: &[u64]) -> Result<Converged, V
     for &peer in dead {
         act(world, Invariant::MajorityProgress, Command::Crash { peer })?;
     }
-    let alive = world.nodes().map(|(id, _)| id).filter(|id| !dead.contains(id));
-    let alive: Vec<_> = alive.collect();
-    lively(world, &alive, Invariant::MajorityProgress)
+    lively(world, dead, Invariant::MajorityProgress)
 }
 
 /// L3: a cluster that agrees and is asked nothing keeps its term and its leader for so many
@@ -115,7 +113,7 @@ fn listen_to(world: &mut World, heartbeats: u32) -> Result<Option<Violation>, Vi
 pub fn returns_quietly(world: &mut World, timeouts: u64) -> Result<(), Violation> {
     let rule = Invariant::Undisturbed;
     let before = converges(world)?;
-    let follower = world.nodes().map(|(id, _)| id).find(|id| *id != before.leader);
+    let follower = members(world).into_iter().find(|id| *id != before.leader);
     let Some(follower) = follower else { return Ok(()) };
     act(world, rule, Command::Partition { groups: vec![vec![follower]] })?;
     pass(world, timeouts * timeout_us(world))?;
@@ -163,17 +161,45 @@ fn peers<'a>(world: &'a World, alive: &'a [u64]) -> impl Iterator<Item = (u64, &
     alive.filter_map(|(id, node)| Some((id, node.peer()?)))
 }
 
-fn lively(world: &mut World, alive: &[u64], rule: Invariant) -> Result<Converged, Violation> {
-    let limit_us = limit_us(world, alive);
+/// The stores whose peers are members, as far as anybody knows.
+pub fn members(world: &World) -> Vec<u64> {
+    latest_peers(world).iter().map(|peer| peer.store_id).collect()
+}
+
+/// The stores whose peers vote, as far as anybody knows.
+pub fn voters(world: &World) -> Vec<u64> {
+    let voting = latest_peers(world).iter().filter(|peer| peer.role() != PeerRole::Learner);
+    voting.map(|peer| peer.store_id).collect()
+}
+
+fn latest_peers(world: &World) -> &[metapb::Peer] {
+    let peers = world.nodes().filter_map(|(_, node)| node.peer());
+    let version = |peer: &&Peer<Ear>| {
+        let epoch = peer.region().region_epoch.unwrap_or_default();
+        (epoch.conf_ver, peer.storage().applied_index())
+    };
+    let latest = peers.max_by_key(version);
+    latest.map_or(&[], |peer| &peer.region().peers)
+}
+
+/// The members but for those that are dead.
+fn alive(world: &World, dead: &[u64]) -> Vec<u64> {
+    members(world).into_iter().filter(|store| !dead.contains(store)).collect()
+}
+
+fn lively(world: &mut World, dead: &[u64], rule: Invariant) -> Result<Converged, Violation> {
+    // A change of members may still be under way.
+    let limit_us = limit_us(world, &alive(world, dead));
     let (start_us, tick_us) = (world.now_us(), world.scenario().settings.tick_us);
-    while let Some((peer, missing)) = disagreement(world, alive) {
+    while let Some((peer, missing)) = disagreement(world, &alive(world, dead)) {
         if world.now_us() >= start_us + limit_us {
-            let owed = format!("{limit_us} us after healing {alive:?} must agree");
+            let owed = format!("{limit_us} us after healing all but {dead:?} must agree");
             return Err(broken(world, rule, peer, owed, missing));
         }
         pass(world, tick_us)?;
     }
     let took_us = world.now_us() - start_us;
+    let alive = &alive(world, dead);
     same_state(world, alive)?;
     let leader = peers(world, alive).find(|(_, peer)| peer.raft().role() == StateRole::Leader);
     let (leader, term) = leader.map_or((0, 0), |(id, peer)| (id, peer.raft().term()));
@@ -208,11 +234,12 @@ fn disagreement(world: &World, alive: &[u64]) -> Option<(u64, String)> {
     }
     let leads = |peer: &Peer<Ear>| peer.raft().role() == StateRole::Leader;
     let leaders: Vec<_> = peers(world, alive).filter(|(_, peer)| leads(peer)).collect();
-    let &[(leader, first)] = leaders.as_slice() else {
+    let &[(_, first)] = leaders.as_slice() else {
         let ids: Vec<_> = leaders.iter().map(|(id, _)| *id).collect();
         return Some((0, format!("{ids:?} lead")));
     };
-    let (term, last) = (first.raft().term(), first.raft().log().last_index());
+    let (leader, term) = (first.raft().id(), first.raft().term());
+    let last = first.raft().log().last_index();
     for (id, peer) in peers(world, alive) {
         let (raft, log) = (peer.raft(), peer.raft().log());
         let found = (raft.leader(), raft.term(), log.committed(), log.applied(), log.last_index());

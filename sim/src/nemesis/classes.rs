@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::command::Command;
 use crate::faults::{ClientFault, ClockFault, CrashPoint, DiskFault, LinkFault, Links};
 use crate::rng::WorldRng;
-use crate::scenario::{Span, TimedCommand};
+use crate::scenario::{MemberChange, Op, Role, Span, TimedCommand};
 
 /// Faults that are switched on and off together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -67,13 +67,17 @@ pub enum FaultClass {
     ClientCopies,
     /// Clients ask again all at once.
     Storms,
+    /// Members come, go, and change their role.
+    Members,
+    /// Leadership is handed over.
+    Transfers,
     /// A disk is set back to an earlier state. Raft does not promise to survive that.
     Amnesia,
 }
 
 impl FaultClass {
     /// All of them.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 31] = [
         Self::Loss,
         Self::Duplicates,
         Self::Tails,
@@ -102,12 +106,19 @@ impl FaultClass {
         Self::ClientLoss,
         Self::ClientCopies,
         Self::Storms,
+        Self::Members,
+        Self::Transfers,
         Self::Amnesia,
     ];
 
     /// Whether Raft promises to survive it.
     pub fn is_survivable(self) -> bool {
         self != Self::Amnesia
+    }
+
+    /// Whether peers no longer agree on how fast time passes: leases do not survive that.
+    pub fn bends_time(self) -> bool {
+        matches!(self, Self::Drift | Self::Jumps | Self::Freezes | Self::Pauses)
     }
 
     /// Plans this class until `until_us`: a strike about every `period_us`, at least one.
@@ -146,6 +157,20 @@ impl FaultClass {
                 self.strike_disks(plan);
             }
             Self::ClientLoss | Self::ClientCopies | Self::Storms => self.strike_clients(plan),
+            Self::Members => {
+                let several = 1 + plan.rng.below(3);
+                let changes = (0..several).zip(plan.shuffled()).map(|(_, store)| {
+                    let role =
+                        plan.rng.pick(&[Role::Voter, Role::Voter, Role::Learner, Role::Gone]);
+                    MemberChange { store, role }
+                });
+                let op = Op::Members { changes: changes.collect() };
+                plan.at(0, Command::request(op));
+            }
+            Self::Transfers => {
+                let op = Op::TransferLeader { to: plan.peer() };
+                plan.at(0, Command::request(op));
+            }
         }
     }
 

@@ -78,18 +78,27 @@ impl Nemesis {
         scenario.settings = tuning(&mut rng);
         let faults_us = settings.faults_us.min(HOUR_US);
 
+        // Only membership changes make use of them.
+        let spares = rng.below(3);
+        let moving = settings.classes.contains(&FaultClass::Members);
+        scenario.spares = if moving { spares.min(PEERS_MAX - scenario.peers) } else { 0 };
+
         let mut commands = requests(&mut rng, settings, faults_us);
-        let mut classes = Vec::new();
+        let mut classes: Vec<(FaultClass, u32)> = Vec::new();
         let mut faults = Vec::new();
         for &class in &settings.classes {
             // Drawn whether or not it is on, so that two seeds differ in more than that.
             let period_us = 200_000 << rng.below(6);
             if rng.chance(500) {
-                let (peers, latency) = (scenario.peers, scenario.settings.latency);
+                let (peers, latency) = (scenario.stores(), scenario.settings.latency);
                 let commands = &mut faults;
                 let mut plan = Plan { rng: &mut rng, peers, latency, at_us: 0, commands };
                 classes.push((class, class.plan(&mut plan, period_us, faults_us)));
             }
+        }
+        if rng.chance(300) && !classes.iter().any(|(class, _)| class.bends_time()) {
+            scenario.settings.reads = Reads::Lease;
+            scenario.settings.check_quorum = true;
         }
         faults.sort_by_key(|timed| timed.at_us);
         faults.truncate(COMMANDS_MAX - REQUESTS_MAX - 1);
@@ -99,7 +108,7 @@ impl Nemesis {
         commands.push(TimedCommand { at_us: faults_us, command: Command::HealAll });
         scenario.commands = commands;
         let calm_us = election_us(&scenario.settings) * u64::from(settings.calm_timeouts);
-        let late_us = LATE_MAX_US + (scenario.peers + 1) * scenario.settings.client_timeout_us;
+        let late_us = LATE_MAX_US + (scenario.stores() + 1) * scenario.settings.client_timeout_us;
         let (well_us, quiet_us) = (faults_us + calm_us, faults_us + calm_us.max(late_us));
         Self { scenario, classes, healed_us: faults_us, well_us, quiet_us }
     }

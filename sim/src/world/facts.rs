@@ -60,7 +60,10 @@ impl World {
     /// A peer has just started from its disk.
     pub(super) fn saw_start(&mut self, store: u64) {
         let Some(node) = self.nodes.get(&store) else { return };
-        let Some(peer) = node.peer() else { return };
+        let Some(peer) = node.peer() else {
+            // If it held one that knew nothing yet, that is forgotten.
+            return self.watch.holds(store, 0);
+        };
         let (raft, now_us) = (peer.raft(), self.now_us);
         let id = raft.id();
         self.watch.holds(store, id);
@@ -76,6 +79,20 @@ impl World {
         self.checker.see(now_us, &fact);
     }
 
+    /// A message has created a peer on a store, and it may have acted on it already. What it starts
+    /// from is what its store has on disk.
+    fn saw_creation(&mut self, store: u64) {
+        let Some(peer) = self.nodes.get(&store).and_then(|node| node.peer()) else { return };
+        let (raft, hard) = (peer.raft(), peer.storage().hard_state());
+        let state = State { term: hard.term, vote: hard.vote, ..State::default() };
+        let members = Members::default();
+        let (id, now_us) = (raft.id(), self.now_us);
+        let base = EntryId::default();
+        self.checker.see(now_us, &Fact::Started { peer: id, state, base });
+        let fact = Fact::Configured { peer: id, index: 0, changed: false, members: &members };
+        self.checker.see(now_us, &fact);
+    }
+
     /// Something has happened to a peer.
     pub(super) fn saw(&mut self, store: u64) {
         let Some(peer) = self.nodes.get(&store).and_then(|node| node.peer()) else { return };
@@ -83,9 +100,13 @@ impl World {
             // What is left of it in memory means nothing.
             return;
         }
+        let id = peer.raft().id();
+        if self.watch.peer_on(store) != id {
+            self.watch.holds(store, id);
+            self.saw_creation(store);
+        }
+        let Some(peer) = self.nodes.get(&store).and_then(|node| node.peer()) else { return };
         let (raft, now_us) = (peer.raft(), self.now_us);
-        let id = raft.id();
-        self.watch.holds(store, id);
         let state = state_of(raft);
         if state != *self.checker.state(id) {
             tell_log(&mut self.checker, id, raft, now_us);
@@ -203,9 +224,8 @@ impl World {
     /// A peer has nothing to do and its disk is free. What waits for a sync, the disk has yet to
     /// show.
     pub(super) fn saw_rest(&mut self, store: u64) {
-        // A crash may have taken a new peer before its first write: then there is nobody to ask.
-        let asked = |node: &&Node| node.peer().is_some() && !node.disk.is_behind();
-        if self.nodes.get(&store).filter(asked).is_none() {
+        let rests = |node: &Node| node.peer().is_some() && !node.disk.is_behind();
+        if !self.nodes.get(&store).is_some_and(rests) {
             return;
         }
         let id = self.watch.peer_on(store);
