@@ -86,12 +86,13 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
 
     /// Proposes to leave a joint configuration that is to be left automatically, as soon as it is
     /// applied. Asked again with everything applied after it and whenever a transfer of leadership
-    /// ends, because the proposal may be dropped, and by every new leader.
+    /// ends, because the proposal may be dropped, and by every new leader, once it has committed in
+    /// its term (Ongaro's correction of thesis 4.1).
     pub(super) fn maybe_auto_leave(&mut self) -> Result<()> {
         let configuration = self.prs.configuration();
         if !configuration.auto_leave
             || self.role != StateRole::Leader
-            || self.log.applied() < self.pending_conf_index
+            || self.log.applied() < self.pending_conf_index.max(self.first_own)
         {
             return Ok(());
         }

@@ -222,7 +222,9 @@ impl Ghost {
             | Fact::GaveUp { .. }
             | Fact::Executed { .. } => self.clients.see(fact),
             Fact::Destroyed { peer } => {
-                *self.peer_mut(peer) = PeerGhost { gone: true, ..PeerGhost::default() };
+                // Its votes may still be on their way.
+                let votes = std::mem::take(&mut self.peer_mut(peer).votes);
+                *self.peer_mut(peer) = PeerGhost { gone: true, votes, ..PeerGhost::default() };
             }
             Fact::AtRest { .. } => {}
         }
