@@ -138,11 +138,13 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
     }
 
     /// A message of an older term. A leader or pre-candidate that would otherwise never hear of the
-    /// newer one is told: with check-quorum this peer's own requests for votes may go unheard, and
-    /// with pre-vote its term may never spread by itself.
+    /// newer one is told: with check-quorum this peer's own requests for votes may go unheard, with
+    /// pre-vote its term may never spread by itself, and who has no vote never asks for any. That
+    /// last one may be a new voter whose acknowledgement everybody waits for.
     fn answer_lower_term(&mut self, kind: MessageType, message: &Message) -> Result<Outcome> {
         let (from, theirs, own) = (message.from, message.term, self.term);
-        let knows_better = self.settings.check_quorum || self.settings.pre_vote;
+        let voter = self.prs.configuration().voters.contains(self.id);
+        let knows_better = self.settings.check_quorum || self.settings.pre_vote || !voter;
         match kind {
             MessageType::MsgHeartbeat | MessageType::MsgAppend if knows_better => {
                 let msg_type = MessageType::MsgAppendResponse.into();

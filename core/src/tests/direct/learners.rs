@@ -64,6 +64,23 @@ fn direct_learner_that_is_asked_votes() {
     assert_eq!(answers, [Message { term: 2, ..msg(MsgRequestVoteResponse, 2, 1) }]);
 }
 
+/// It never campaigns, so nobody else would tell the leader. A voter that a change has just added is
+/// no better off before its first snapshot, and may be needed for a majority.
+#[test]
+fn direct_learner_in_a_newer_term_lets_its_leader_know() {
+    let mut net = voter_and_learner();
+    net.send([hup(1)]);
+    // A candidate that is removed before it wins.
+    let request = Message { term: 5, log_term: 11, index: 11, ..msg(MsgRequestVote, 3, 2) };
+    net[2].step(request).unwrap();
+    assert_eq!(sent(&mut net[2]).len(), 1);
+    net.send([beat(1)]);
+    assert_eq!((net[1].role, net[1].term), (Follower, 5));
+    net.send([hup(1)]);
+    net.send([propose(1, "data")]);
+    assert_eq!(net[2].log.committed(), net[1].log.last_index());
+}
+
 /// etcd TestLearnerLogReplication: it gets the log, and its acknowledgement is noted.
 #[test]
 fn direct_learner_receives_the_log_and_the_commit_index() {
