@@ -139,12 +139,14 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
 
     /// A message of an older term. A leader or pre-candidate that would otherwise never hear of the
     /// newer one is told: with check-quorum this peer's own requests for votes may go unheard, with
-    /// pre-vote its term may never spread by itself, and who has no vote never asks for any. That
-    /// last one may be a new voter whose acknowledgement everybody waits for.
+    /// pre-vote its term may never spread by itself, and it asks nobody, or not the sender, if it
+    /// has no vote or does not know the sender for a voter. It may lack the changes that made the
+    /// two voters, and its acknowledgement be needed to commit anything.
     fn answer_lower_term(&mut self, kind: MessageType, message: &Message) -> Result<Outcome> {
         let (from, theirs, own) = (message.from, message.term, self.term);
-        let voter = self.prs.configuration().voters.contains(self.id);
-        let knows_better = self.settings.check_quorum || self.settings.pre_vote || !voter;
+        let voters = &self.prs.configuration().voters;
+        let asks = voters.contains(self.id) && voters.contains(from);
+        let knows_better = self.settings.check_quorum || self.settings.pre_vote || !asks;
         match kind {
             MessageType::MsgHeartbeat | MessageType::MsgAppend if knows_better => {
                 let msg_type = MessageType::MsgAppendResponse.into();

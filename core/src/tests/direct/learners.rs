@@ -81,6 +81,20 @@ fn direct_learner_in_a_newer_term_lets_its_leader_know() {
     assert_eq!(net[2].log.committed(), net[1].log.last_index());
 }
 
+/// Its requests for votes go to the voters that it knows, and one of them is the leader no more.
+#[test]
+fn direct_voter_in_a_newer_term_lets_a_leader_know_whom_it_would_not_ask() {
+    let mut raft = on_storage(3, &[], members_of(&[1, 3], &[]));
+    raft.become_follower(9, 0);
+    for (from, answers) in [(1, 0), (2, 1)] {
+        let heartbeat = Message { term: 4, ..msg(MsgHeartbeat, from, 3) };
+        raft.step(heartbeat).unwrap();
+        let sent = sent(&mut raft);
+        assert_eq!(sent.len(), answers, "to {from}");
+        assert!(sent.iter().all(|answer| (answer.to, answer.term) == (from, 9)));
+    }
+}
+
 /// etcd TestLearnerLogReplication: it gets the log, and its acknowledgement is noted.
 #[test]
 fn direct_learner_receives_the_log_and_the_commit_index() {
