@@ -83,14 +83,19 @@ fn direct_learner_in_a_newer_term_lets_its_leader_know() {
 
 /// Its requests for votes go to the voters that it knows, and one of them is the leader no more.
 #[test]
-fn direct_voter_in_a_newer_term_lets_a_leader_know_whom_it_would_not_ask() {
+fn direct_voter_in_a_newer_term_tells_those_whom_it_would_not_ask() {
     let mut raft = on_storage(3, &[], members_of(&[1, 3], &[]));
     raft.become_follower(9, 0);
-    for (from, answers) in [(1, 0), (2, 1)] {
-        let heartbeat = Message { term: 4, ..msg(MsgHeartbeat, from, 3) };
-        raft.step(heartbeat).unwrap();
+    for (kind, from, answers) in [
+        (MsgHeartbeat, 1, 0),
+        (MsgHeartbeat, 2, 1),
+        (MsgAppend, 2, 1),
+        (MsgRequestVote, 1, 0),
+        (MsgRequestVote, 2, 1),
+    ] {
+        raft.step(Message { term: 4, ..msg(kind, from, 3) }).unwrap();
         let sent = sent(&mut raft);
-        assert_eq!(sent.len(), answers, "to {from}");
+        assert_eq!(sent.len(), answers, "{kind:?} of {from}");
         assert!(sent.iter().all(|answer| (answer.to, answer.term) == (from, 9)));
     }
 }
