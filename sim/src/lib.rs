@@ -44,6 +44,6 @@ pub use nemesis::{FaultClass, Nemesis, NemesisSettings};
 pub use network::Flight;
 pub use node::{Ear, Node};
 pub use scenario::{
-    MemberChange, Op, Role, Scenario, ScenarioError, Settings, Span, TimedCommand, VERSION,
+    MemberChange, Op, Reads, Role, Scenario, ScenarioError, Settings, Span, TimedCommand, VERSION,
 };
 pub use world::{Resume, World};

@@ -104,3 +104,17 @@ fn leadership_is_handed_over() {
     run_while(&mut world, 3 * SECOND, |world| leader(world) != Some(to));
     assert_eq!(leader(&world), Some(to));
 }
+
+#[test]
+fn a_new_peer_that_a_crash_takes_before_its_first_write_is_made_again() {
+    let mut world = world(6, 3, 1);
+    put(&mut world, "k", "v");
+    send(&mut world, one(4, Role::Voter), None);
+    run_while(&mut world, 5 * SECOND, |world| !world.node(4).unwrap().is_writing());
+    assert!(has_peer(&world, 4));
+    world.apply(Command::Crash { peer: 4 }).unwrap();
+    world.apply(Command::Restart { peer: 4 }).unwrap();
+    assert!(!has_peer(&world, 4));
+    run_while(&mut world, 5 * SECOND, |world| on_disk(world, 4, "k").is_none());
+    assert_eq!(on_disk(&world, 4, "k").as_deref(), Some("v"));
+}

@@ -137,16 +137,25 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
         Ok(self.ignore(message.from, reason))
     }
 
-    /// A message of an older term. A leader or pre-candidate that would otherwise never hear of the
-    /// newer one is told: with check-quorum this peer's own requests for votes may go unheard, and
-    /// with pre-vote its term may never spread by itself.
+    /// A message of an older term. A leader or candidate that would otherwise never hear of the
+    /// newer one is told: with check-quorum this peer's own requests for votes may go unheard, with
+    /// pre-vote its term may never spread by itself, and it asks nobody, or not the sender, if it
+    /// has no vote or does not know the sender for a voter. It may lack the changes that made the
+    /// two voters, and its acknowledgement be needed to commit anything.
     fn answer_lower_term(&mut self, kind: MessageType, message: &Message) -> Result<Outcome> {
         let (from, theirs, own) = (message.from, message.term, self.term);
-        let knows_better = self.settings.check_quorum || self.settings.pre_vote;
+        let voters = &self.prs.configuration().voters;
+        let asks = voters.contains(self.id) && voters.contains(from);
+        let knows_better = self.settings.check_quorum || self.settings.pre_vote || !asks;
         match kind {
             MessageType::MsgHeartbeat | MessageType::MsgAppend if knows_better => {
                 let msg_type = MessageType::MsgAppendResponse.into();
                 self.promise(Message { msg_type, to: from, ..Message::default() });
+            }
+            MessageType::MsgRequestVote if !asks => {
+                let facts = self.vote_facts(Ballot::Vote, message)?;
+                self.trace(|_| Event::VoteRefused(facts));
+                self.answer_vote(Ballot::Vote, from, self.term, true);
             }
             MessageType::MsgRequestPreVote => {
                 let facts = self.vote_facts(Ballot::PreVote, message)?;

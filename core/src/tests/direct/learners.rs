@@ -64,6 +64,42 @@ fn direct_learner_that_is_asked_votes() {
     assert_eq!(answers, [Message { term: 2, ..msg(MsgRequestVoteResponse, 2, 1) }]);
 }
 
+/// It never campaigns, so nobody else would tell the leader. A voter that a change has just added is
+/// no better off before its first snapshot, and may be needed for a majority.
+#[test]
+fn direct_learner_in_a_newer_term_lets_its_leader_know() {
+    let mut net = voter_and_learner();
+    net.send([hup(1)]);
+    // A candidate that is removed before it wins.
+    let request = Message { term: 5, log_term: 11, index: 11, ..msg(MsgRequestVote, 3, 2) };
+    net[2].step(request).unwrap();
+    assert_eq!(sent(&mut net[2]).len(), 1);
+    net.send([beat(1)]);
+    assert_eq!((net[1].role, net[1].term), (Follower, 5));
+    net.send([hup(1)]);
+    net.send([propose(1, "data")]);
+    assert_eq!(net[2].log.committed(), net[1].log.last_index());
+}
+
+/// Its requests for votes go to the voters that it knows, and one of them is the leader no more.
+#[test]
+fn direct_voter_in_a_newer_term_tells_those_whom_it_would_not_ask() {
+    let mut raft = on_storage(3, &[], members_of(&[1, 3], &[]));
+    raft.become_follower(9, 0);
+    for (kind, from, answers) in [
+        (MsgHeartbeat, 1, 0),
+        (MsgHeartbeat, 2, 1),
+        (MsgAppend, 2, 1),
+        (MsgRequestVote, 1, 0),
+        (MsgRequestVote, 2, 1),
+    ] {
+        raft.step(Message { term: 4, ..msg(kind, from, 3) }).unwrap();
+        let sent = sent(&mut raft);
+        assert_eq!(sent.len(), answers, "{kind:?} of {from}");
+        assert!(sent.iter().all(|answer| (answer.to, answer.term) == (from, 9)));
+    }
+}
+
 /// etcd TestLearnerLogReplication: it gets the log, and its acknowledgement is noted.
 #[test]
 fn direct_learner_receives_the_log_and_the_commit_index() {

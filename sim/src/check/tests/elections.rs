@@ -71,6 +71,18 @@ fn i2_accepts_a_vote_that_leaves_after_its_voter_went_on_to_a_later_term() {
     trace.send(3, 1, MessageType::MsgRequestVoteResponse, 6).is_legal();
 }
 
+/// After a hundred changes of members their ids have four digits.
+#[test]
+fn i2_tells_voters_apart_however_large_their_ids_are() {
+    let mut trace = cluster(3);
+    for peer in [1_023, 1_045, u64::MAX] {
+        trace.start(peer, Hard { term: 5, vote: 0, commit: 5, last: 5 }, 5, &[]);
+        trace.members(peer, 5, 1..=3, []);
+    }
+    trace.vote(1_023, 1, 6).vote(1_045, 2, 6).vote(u64::MAX, 3, 6).is_legal();
+    trace.state(1_045, |s| s.vote = 1).breaks(Invariant::VoteOnce);
+}
+
 #[test]
 fn i5_refuses_a_leader_without_a_committed_entry() {
     let mut trace = cluster(3);
