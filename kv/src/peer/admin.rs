@@ -179,6 +179,9 @@ impl<T: Tracer> Peer<T> {
         let changes = change.changes.len().max(1) as u64;
         let batch = &mut work.batches.kv;
         self.node.store_mut().set_members(conf_state, &known, changes, batch);
+        // Whoever says that it knows of the change must still know after a crash.
+        work.must_sync = true;
+        self.changed_at = entry.index;
         self.now_member();
         self.forget_strangers();
         Ok(self.admin_response(AdminResponse {
@@ -212,6 +215,7 @@ impl<T: Tracer> Peer<T> {
             member
         });
         self.acquaintances.clear();
+        self.known_commits.retain(|id, _| storage.member(*id).is_some());
     }
 
     /// Drops the log up to what the command says, if that is applied and in the log.

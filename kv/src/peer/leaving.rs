@@ -1,11 +1,13 @@
 //! A peer that was removed.
 //!
 //! A peer that applies its own removal does not vanish at once: it may be the only one that knows
-//! the change to be committed, and answers votes with that knowledge. It asks the others, and one
-//! that has applied the change, too, tells it to go. The same word goes to a peer that missed its
-//! removal and still campaigns (TinyKV `handleStaleMsg`, `handleGCPeerMsg`).
+//! the change to be committed, and answers votes with that knowledge. It asks the others, and a
+//! leader tells it to go once a quorum of the new members has the knowledge on disk: before that,
+//! those who would have to elect a leader might still need its vote. The same word goes to a peer
+//! that missed its removal and still campaigns (TinyKV `handleStaleMsg`, `handleGCPeerMsg`).
 
 use raft_core::Tracer;
+use raft_core::eraftpb::{Message, MessageType};
 use raft_core::proto::metapb::{Peer as Member, RegionEpoch};
 use raft_core::proto::raft_serverpb::RaftMessage;
 
@@ -68,18 +70,56 @@ impl<T: Tracer> Peer<T> {
         }
     }
 
-    /// Tells a peer that is no member any more to go. Its own epoch must not be newer: then it may
-    /// be one that this peer has not heard of yet.
-    pub(super) fn tell_to_go(&mut self, from: &Member, epoch: Option<&RegionEpoch>) -> bool {
+    /// A peer that is no member any more is not listened to, and told to go if that is safe. Its own
+    /// epoch must not be newer: then it may be one that this peer has not heard of yet.
+    pub(super) fn turns_away(&mut self, from: &Member, epoch: Option<&RegionEpoch>) -> bool {
         let own = self.region().region_epoch.unwrap_or_default();
         let theirs = epoch.copied().unwrap_or_default();
         let settled = self.fate == Fate::Stays && self.storage().is_initialized();
         if !settled || self.member(from.id).is_some() || is_epoch_stale(&own, &theirs) {
             return false;
         }
-        let word = RaftMessage { is_tombstone: true, ..self.envelope(*from) };
-        self.outbox.messages.push(word);
+        if self.is_change_known() {
+            let word = RaftMessage { is_tombstone: true, ..self.envelope(*from) };
+            self.outbox.messages.push(word);
+        } else if !self.is_leader()
+            && let Some(leader) = self.member(self.raft().leader())
+        {
+            // It may not know who leads now: its question is handed on.
+            let question = RaftMessage {
+                from_peer: Some(*from),
+                region_epoch: epoch.copied(),
+                ..self.envelope(leader)
+            };
+            self.outbox.messages.push(question);
+        }
         true
+    }
+
+    /// Whether this peer leads, and a quorum knows what it knows of the members.
+    fn is_change_known(&self) -> bool {
+        let durable = self.raft().log().applied() >= self.changed_at;
+        let knows = |id: &u64| {
+            *id == self.me.id
+                || self.known_commits.get(id).is_some_and(|&commit| commit >= self.changed_at)
+        };
+        let conf = self.storage().conf_state();
+        let quorum = |voters: &[u64]| {
+            voters.is_empty() || 2 * voters.iter().filter(|id| knows(id)).count() > voters.len()
+        };
+        self.is_leader() && durable && quorum(&conf.voters) && quorum(&conf.voters_outgoing)
+    }
+
+    /// An answer tells what its sender knows to be committed.
+    pub(super) fn note_commit(&mut self, message: &Message) {
+        let answer = matches!(
+            message.msg_type(),
+            MessageType::MsgAppendResponse | MessageType::MsgHeartbeatResponse
+        );
+        if answer && message.commit > 0 {
+            let known = self.known_commits.entry(message.from).or_default();
+            *known = message.commit.max(*known);
+        }
     }
 
     /// A removed peer asks the members whether it may go.

@@ -86,6 +86,11 @@ pub struct Peer<T = ()> {
     /// Where peers live that this one has heard of but does not know as members.
     acquaintances: BTreeMap<u64, metapb::Peer>,
     fate: Fate,
+    /// Up to where others are known to know what is committed, and to have it on disk if that is a
+    /// membership change.
+    known_commits: BTreeMap<u64, u64>,
+    /// The last entry that changed the members, as far as this peer knows.
+    changed_at: u64,
     /// The epoch at which a membership change created it; later ones are the region's.
     born: RegionEpoch,
     ticks: u64,
@@ -145,6 +150,7 @@ impl<T: Tracer> Peer<T> {
     ) -> Result<Self> {
         let raft_config = config.raft(me.id, storage.applied_index());
         let fate = Fate::of(&storage, me.id);
+        let changed_at = storage.applied_index();
         storage.set_own(me);
         Ok(Self {
             node: RawNode::with_tracer(&raft_config, storage, tracer)?,
@@ -158,6 +164,8 @@ impl<T: Tracer> Peer<T> {
             receiver: Receiver::default(),
             acquaintances: BTreeMap::new(),
             fate,
+            known_commits: BTreeMap::new(),
+            changed_at,
             born: RegionEpoch::default(),
             ticks: 0,
             compaction: EntryId::default(),
@@ -265,11 +273,14 @@ impl<T: Tracer> Peer<T> {
             self.told_to_go(message.region_epoch.as_ref());
             return Ok(());
         }
-        if self.tell_to_go(&from, message.region_epoch.as_ref()) {
+        if self.turns_away(&from, message.region_epoch.as_ref()) {
             return Ok(());
         }
         if self.member(from.id).is_none() {
             self.acquaintances.insert(from.id, from);
+        }
+        if let Some(inner) = &message.message {
+            self.note_commit(inner);
         }
         if let Some(ack) = &message.snapshot_ack {
             self.transfer_acknowledged(from.id, ack);

@@ -117,6 +117,7 @@ impl<T: Tracer> Peer<T> {
         work.installed = Some(id);
         // The answer to the leader vouches for all that the snapshot covers.
         work.must_sync = true;
+        self.changed_at = id.index;
         self.now_member();
         // What was proposed at these indices may be in the snapshot or not.
         for token in self.proposals.overtaken(id) {
