@@ -139,8 +139,12 @@ pub(crate) enum Next {
 /// All requests of a run.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Clients {
-    requests: BTreeMap<u64, Request>,
+    /// From `first_id` on; those in between that are forgotten leave a gap.
+    requests: VecDeque<Option<Request>>,
+    first_id: u64,
     next_id: u64,
+    /// Requests that have ended, and are remembered.
+    ended: VecDeque<u64>,
     seats: BTreeMap<u64, Seat>,
 }
 
@@ -193,25 +197,42 @@ impl Clients {
             since_silence: 0,
             session: None,
         };
-        self.requests.insert(self.next_id, request);
+        if self.requests.is_empty() {
+            self.first_id = self.next_id;
+        }
+        self.requests.push_back(Some(request));
         self.forget_oldest();
         self.next_id
     }
 
     fn forget_oldest(&mut self) {
-        while self.requests.len() > HISTORY_MAX {
-            let ended = self.requests.values().find(|r| r.outcome.is_some()).map(|r| r.id);
-            let Some(id) = ended else { break };
-            self.requests.remove(&id);
+        while self.ended.len() > HISTORY_MAX {
+            let oldest = self.ended.pop_front().and_then(|id| self.place(id));
+            if let Some(place) = oldest {
+                self.requests[place] = None;
+            }
+        }
+        while self.requests.front().is_some_and(Option::is_none) {
+            self.requests.pop_front();
+            self.first_id += 1;
         }
     }
 
+    fn place(&self, id: u64) -> Option<usize> {
+        usize::try_from(id.checked_sub(self.first_id)?).ok()
+    }
+
+    fn get_mut(&mut self, id: u64) -> Option<&mut Request> {
+        let place = self.place(id)?;
+        self.requests.get_mut(place)?.as_mut()
+    }
+
     pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = &Request> {
-        self.requests.values()
+        self.requests.iter().flatten()
     }
 
     pub(crate) fn get(&self, id: u64) -> Option<&Request> {
-        self.requests.get(&id)
+        self.requests.get(self.place(id)?)?.as_ref()
     }
 
     pub(crate) fn last_id(&self) -> u64 {
@@ -220,7 +241,9 @@ impl Clients {
 
     /// Starts another attempt and returns its number and target; none if the request has ended.
     pub(crate) fn attempt(&mut self, id: u64, hint: Option<u64>, peers: u64) -> Option<(u32, u64)> {
-        let request = self.requests.get_mut(&id).filter(|request| request.outcome.is_none())?;
+        let place = self.place(id)?;
+        let request = self.requests.get_mut(place)?.as_mut();
+        let request = request.filter(|request| request.outcome.is_none())?;
         let seat = self.seats.entry(request.client).or_default();
         request.attempts += 1;
         request.end_round(peers);
@@ -233,21 +256,23 @@ impl Clients {
 
     /// The client of request `id` believes that this peer leads, or no longer knows who does.
     pub(crate) fn believe(&mut self, id: u64, leader: Option<u64>) {
-        let Some(request) = self.requests.get(&id) else { return };
-        self.seats.entry(request.client).or_default().believed = leader;
+        let Some(client) = self.get(id).map(|request| request.client) else { return };
+        self.seats.entry(client).or_default().believed = leader;
     }
 
     /// A write waits for its client's turn.
     pub(crate) fn wait(&mut self, id: u64) {
-        let Some(request) = self.requests.get(&id) else { return };
-        self.seats.entry(request.client).or_default().waiting.push_back(id);
+        let Some(client) = self.get(id).map(|request| request.client) else { return };
+        self.seats.entry(client).or_default().waiting.push_back(id);
     }
 
     /// What the client does next, if it waits for nothing.
     pub(crate) fn turn(&mut self, client: u64) -> Option<Turn> {
         let seat = self.seats.get_mut(&client).filter(|seat| seat.busy.is_none())?;
         while let Some(&id) = seat.waiting.front() {
-            let Some(request) = self.requests.get_mut(&id).filter(|r| r.outcome.is_none()) else {
+            let place = usize::try_from(id.saturating_sub(self.first_id)).unwrap_or(usize::MAX);
+            let request = self.requests.get_mut(place).and_then(Option::as_mut);
+            let Some(request) = request.filter(|request| request.outcome.is_none()) else {
                 // Its time was over before its turn came.
                 seat.waiting.pop_front();
                 continue;
@@ -269,7 +294,9 @@ impl Clients {
 
     /// A request has ended. Returns its client if that waited for it.
     pub(crate) fn ended(&mut self, id: u64, expired: bool) -> Option<u64> {
-        let request = self.requests.get(&id)?;
+        self.ended.push_back(id);
+        let place = self.place(id)?;
+        let request = self.requests.get(place)?.as_ref()?;
         let seat = self.seats.get_mut(&request.client).filter(|seat| seat.busy == Some(id))?;
         seat.busy = None;
         if expired {
@@ -287,7 +314,7 @@ impl Clients {
     }
 
     pub(crate) fn open(&mut self, id: u64) -> Option<&mut Request> {
-        self.requests.get_mut(&id).filter(|request| request.outcome.is_none())
+        self.get_mut(id).filter(|request| request.outcome.is_none())
     }
 }
 
@@ -576,8 +603,10 @@ mod tests {
         for _ in 0..2 * HISTORY_MAX {
             let id = clients.invoke(0, Op::Get { key: "k".into() }, None, 0);
             clients.open(id).unwrap().end(Outcome::Unknown, 1);
+            clients.ended(id, false);
         }
-        assert_eq!(clients.requests.len(), HISTORY_MAX);
-        assert!(clients.get(1).is_some());
+        // The open one, those that have ended, and the one that has just done so.
+        assert_eq!(clients.iter().count(), HISTORY_MAX + 2);
+        assert!(clients.get(1).is_some() && clients.get(2).is_none());
     }
 }

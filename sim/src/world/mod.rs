@@ -31,7 +31,7 @@ use raft_core::Rules;
 use raft_kv::{Batches, Engines, bootstrap, bootstrap_store, single_region};
 
 use self::facts::Watch;
-use self::queue::{Event, Queue};
+use self::queue::{Event, Line, Queue};
 use crate::check::{Checker, Violation};
 use crate::client::Clients;
 use crate::command::Command;

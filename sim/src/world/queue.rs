@@ -1,7 +1,7 @@
 //! What is still to happen, in the order in which it will.
 
 use std::cmp::Ordering;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, VecDeque};
 
 use raft_core::proto::raft_cmdpb::RaftCmdResponse;
 
@@ -72,10 +72,27 @@ impl Ord for Planned {
     }
 }
 
+/// Events that are planned in the order in which they will happen stand in line. They are many, and
+/// most of them come to nothing: a heap with them in it would be slow for all others.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Line {
+    /// Commands of the scenario.
+    Commands,
+    /// Clients' patience with one attempt.
+    Patience,
+    /// Clients' patience with a request.
+    Deadlines,
+    /// Pauses before a client asks again.
+    Pauses,
+}
+
+const LINES: usize = 4;
+
 /// Events by time, then class, then the order in which they were planned.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Queue {
     events: BinaryHeap<Planned>,
+    lines: [VecDeque<Planned>; LINES],
     planned: u64,
 }
 
@@ -85,18 +102,51 @@ impl Queue {
         self.events.push(Planned { at_us, order: self.planned, event });
     }
 
+    /// Plans an event that is probably later than all that stand in this line.
+    pub(super) fn line_up(&mut self, line: Line, at_us: u64, event: Event) {
+        self.planned += 1;
+        self.stand(line, Planned { at_us, order: self.planned, event });
+    }
+
     pub(super) fn push_command(&mut self, at_us: u64, command: Command) {
         self.planned += 1;
         let event = Event::Command(Box::new(command));
-        self.events.push(Planned { at_us, order: self.planned | OUTER, event });
+        self.stand(Line::Commands, Planned { at_us, order: self.planned | OUTER, event });
+    }
+
+    fn stand(&mut self, line: Line, planned: Planned) {
+        let line = &mut self.lines[line as usize];
+        if line.back().is_none_or(|last| last.place() < planned.place()) {
+            line.push_back(planned);
+        } else {
+            self.events.push(planned);
+        }
     }
 
     pub(super) fn pop(&mut self) -> Option<(u64, Event)> {
-        self.events.pop().map(|planned| (planned.at_us, planned.event))
+        let planned = match self.first_line() {
+            Some(line) => self.lines[line].pop_front(),
+            None => self.events.pop(),
+        };
+        planned.map(|planned| (planned.at_us, planned.event))
+    }
+
+    /// The line whose first comes before all others; none if the heap's does.
+    fn first_line(&self) -> Option<usize> {
+        let mut first = self.events.peek().map(Planned::place);
+        let mut found = None;
+        for (line, events) in self.lines.iter().enumerate() {
+            let place = events.front().map(Planned::place);
+            if place.is_some() && (first.is_none() || place < first) {
+                (first, found) = (place, Some(line));
+            }
+        }
+        found
     }
 
     pub(super) fn next_us(&self) -> Option<u64> {
-        self.events.peek().map(|planned| planned.at_us)
+        let lines = self.lines.iter().filter_map(VecDeque::front);
+        lines.chain(self.events.peek()).map(|planned| planned.at_us).min()
     }
 }
 

@@ -4,7 +4,7 @@ use raft_core::proto::metapb::{Peer, Region};
 use raft_core::proto::raft_cmdpb::RaftCmdResponse;
 use raft_kv::{Accepted, Answer, Token};
 
-use super::{Event, World};
+use super::{Event, Line, World};
 use crate::backlog::Late;
 use crate::client::{Next, Outcome, Request, Turn};
 use crate::event::What;
@@ -35,7 +35,7 @@ impl World {
         self.note(What::Invoked { request, text });
         self.saw_invoked(request);
         let deadline = self.now_us + self.scenario.settings.client_deadline_us;
-        self.queue.push(deadline, Event::Deadline { request });
+        self.queue.line_up(Line::Deadlines, deadline, Event::Deadline { request });
         if in_session {
             self.clients.wait(request);
             return self.take_turn(client);
@@ -72,7 +72,8 @@ impl World {
             self.copy_attempt(request, attempt, target, travel);
         }
         let patience = self.scenario.settings.client_timeout_us;
-        self.queue.push(self.now_us + patience, Event::AttemptTimeout { request, attempt });
+        let event = Event::AttemptTimeout { request, attempt };
+        self.queue.line_up(Line::Patience, self.now_us + patience, event);
     }
 
     /// An attempt reaches a peer. A peer that is down does not answer; one that is stalled may, when
@@ -204,7 +205,7 @@ impl World {
                 }
                 self.clients.believe(request, None);
                 let at_us = self.now_us + RETRY_PAUSE_US;
-                self.queue.push(at_us, Event::Retry { request, hint: None });
+                self.queue.line_up(Line::Pauses, at_us, Event::Retry { request, hint: None });
             }
         }
     }
