@@ -1,5 +1,7 @@
 //! What most of the tests have in common (TinyKV `GenericTest`), and those that are nothing else.
 
+use raft_kv::INIT_LOG_INDEX;
+
 use crate::chaos::{Changer, Chaos};
 use crate::clients::Client;
 use crate::cluster::{Cluster, ELECTION_TIMEOUT, MILLISECOND};
@@ -35,10 +37,16 @@ fn play(test: Test) {
                 cluster.stores().for_each(|store| cluster.start(store));
             }
             clients.iter().for_each(|client| client.check_and_clean_up(&mut cluster));
+            let written: u64 = clients.iter().map(Client::written).sum();
+            assert!(written >= 5, "only {written} writes in five seconds");
             if let Some(limit) = test.log_limit {
                 cluster.run_for(SECOND);
                 cluster.check_log_lengths(limit);
             }
+        }
+        if test.log_limit.is_some() {
+            let cut = |store| cluster.applied(store).truncated.0 > INIT_LOG_INDEX;
+            assert!(cluster.stores().any(cut), "no log was ever cut");
         }
     });
 }
