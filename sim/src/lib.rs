@@ -26,6 +26,7 @@ mod event;
 mod faults;
 mod flaws;
 mod inside;
+pub mod linear;
 mod nemesis;
 mod network;
 mod node;

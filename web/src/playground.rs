@@ -175,10 +175,10 @@ impl Playground {
     }
 
     fn add_cluster_record(&self, batch: &mut Batch) {
-        let Scenario { version, seed, peers, settings, .. } = *self.world.scenario();
+        let Scenario { version, seed, peers, spares, settings, .. } = *self.world.scenario();
         let record = ClusterRecord {
             // What was done is in the disks already.
-            scenario: Scenario { version, seed, peers, settings, commands: Vec::new() },
+            scenario: Scenario { version, seed, peers, spares, settings, commands: Vec::new() },
             now_us: self.world.now_us(),
             last_request: self.world.last_request(),
         };

@@ -63,9 +63,10 @@ pub(crate) struct Disk {
 /// What has been seen so far.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Ghost {
+    /// The first peers, by id: they are asked for all the time.
     peers: Vec<PeerGhost>,
-    /// Where peers that came later stand in `peers`; the first ones stand at their ids.
-    later: BTreeMap<u64, usize>,
+    /// Those that membership changes created: each has a new id, higher than all before it.
+    later: BTreeMap<u64, PeerGhost>,
     pub(crate) slots: Slots,
     /// The first entry that was committed at each index.
     pub(crate) committed: Terms,
@@ -123,23 +124,20 @@ impl PeerGhost {
 impl Ghost {
     /// What is known of peer `id`; of one that never started, nothing.
     pub(crate) fn peer(&self, id: u64) -> &PeerGhost {
-        let position = match usize::try_from(id) {
-            Ok(position) if position <= FIRST_MAX => Some(position),
-            _ => self.later.get(&id).copied(),
-        };
-        position.and_then(|at| self.peers.get(at)).unwrap_or(&self.nobody)
+        let first = usize::try_from(id).ok().and_then(|at| self.peers.get(at));
+        first.or_else(|| self.later.get(&id)).unwrap_or(&self.nobody)
     }
 
     fn peer_mut(&mut self, id: u64) -> &mut PeerGhost {
-        let free = self.peers.len().max(FIRST_MAX + 1);
-        let position = match usize::try_from(id) {
-            Ok(position) if position <= FIRST_MAX => position,
-            _ => *self.later.entry(id).or_insert(free),
-        };
-        if position >= self.peers.len() {
-            self.peers.resize_with(position + 1, PeerGhost::default);
+        match usize::try_from(id) {
+            Ok(position) if position < FIRST_IDS => {
+                if position >= self.peers.len() {
+                    self.peers.resize_with(position + 1, PeerGhost::default);
+                }
+                &mut self.peers[position]
+            }
+            _ => self.later.entry(id).or_default(),
         }
-        &mut self.peers[position]
     }
 
     /// The state machine's hash after the entry at `index`, where known.
@@ -357,7 +355,8 @@ impl Ghost {
 
     /// Drops what every disk has applied.
     fn forget(&mut self) {
-        let known = self.peers.iter().filter(|peer| peer.known);
+        let peers = self.peers.iter().chain(self.later.values());
+        let known = peers.filter(|peer| peer.known);
         let Some(lowest) = known.map(|peer| peer.disk.applied).min() else { return };
         let floor = lowest.saturating_sub(FORGET_STEP);
         if floor < self.floor + FORGET_STEP {
@@ -376,5 +375,5 @@ impl Ghost {
     }
 }
 
-/// The largest id of a cluster's first peers.
-const FIRST_MAX: usize = 9;
+/// The ids that the first peers have are lower.
+const FIRST_IDS: usize = 10;

@@ -75,7 +75,9 @@ fn line(happening: &Happening) -> EventLine {
     let what = &happening.what;
     let weight = match what {
         What::Delivered(flight) | What::Lost(flight) if is_heartbeat(flight) => Weight::Detail,
-        What::Delivered(_)
+        What::Inside { .. } if what.is_detail() => Weight::Detail,
+        What::Inside { .. }
+        | What::Delivered(_)
         | What::Lost(_)
         | What::Duplicated(_)
         | What::Committed { .. }
@@ -83,8 +85,6 @@ fn line(happening: &Happening) -> EventLine {
         | What::AttemptCopied { .. }
         | What::AnswerLost { .. }
         | What::Retried { .. } => Weight::Plain,
-        What::Inside { .. } if what.is_detail() => Weight::Detail,
-        What::Inside { .. } => Weight::Plain,
         _ => Weight::Important,
     };
     EventLine {
