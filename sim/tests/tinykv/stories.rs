@@ -73,7 +73,7 @@ fn a_store_that_missed_too_much_gets_a_snapshot() {
         cluster.stop(1);
         cluster.start(1);
         cluster.wait_on_disk(1, "k1", Some("v1"));
-        cluster.check_log_lengths(10);
+        cluster.check_log_lengths(20);
     });
 }
 
