@@ -129,7 +129,8 @@ impl<T: Tracer + Clone> Store<T> {
             }
         }
         let config = PeerConfig { peer: to, ..config.clone() };
-        Peer::uninitialized(&config, engines.clone(), self.tracer.clone())
+        let born = message.region_epoch.unwrap_or_default();
+        Peer::uninitialized(&config, born, engines.clone(), self.tracer.clone())
     }
 
     /// One tick has passed.

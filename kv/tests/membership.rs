@@ -6,7 +6,7 @@ mod support;
 
 use raft_core::eraftpb::ConfChangeType::{AddLearnerNode, AddNode, RemoveNode};
 use raft_core::proto::metapb::{self, PeerRole};
-use raft_core::proto::raft_serverpb::StoreIdent;
+use raft_core::proto::raft_serverpb::{RaftMessage, StoreIdent};
 use raft_kv::{Error, LogGc, command, keys};
 use support::*;
 
@@ -264,4 +264,31 @@ fn a_message_to_an_empty_store_creates_a_peer_only_if_it_is_a_first_one() {
     message.to_peer = Some(id(4));
     assert!(matches!(fresh.store(4).step(message), Err(Error::RegionNotFound(1))));
     assert!(fresh.stores[&4].peer().is_none());
+}
+
+#[test]
+fn a_new_peer_does_not_believe_a_member_that_has_not_heard_of_it() {
+    let mut group = Group::with_spares(3, 1);
+    group.campaign(1);
+    // Store 2 applies nothing more, and everything but first messages to store 4 is lost.
+    group.cut_off = vec![2];
+    group.change(1, AddNode, id(4)).unwrap().unwrap();
+    group.only(|message| message.to_peer.unwrap().id != 4 || message.snapshot_chunk.is_none());
+    group.ticks(4);
+    assert!(!group.peer(4).storage().is_initialized());
+    let word = RaftMessage {
+        region_id: 1,
+        from_peer: Some(id(2)),
+        to_peer: Some(id(4)),
+        region_epoch: group.peer(2).region().region_epoch,
+        is_tombstone: true,
+        ..RaftMessage::default()
+    };
+    group.store(4).step(word.clone()).unwrap();
+    group.settle();
+    assert!(group.stores[&4].peer().is_some(), "the word is older than the peer");
+    group.cut_off.clear();
+    group.only(|_| true);
+    group.ticks(40);
+    assert!(group.peer(4).storage().is_initialized());
 }

@@ -3,7 +3,7 @@
 //! A request may have several attempts. Only when one is answered with the result is it done; when
 //! the deadline passes after an attempt reached a peer, nobody knows whether it took effect.
 //!
-//! With sessions a client first opens one, and sends one write at a time: the store then executes
+//! With sessions a client first opens one, and sends one request at a time: the store then executes
 //! each write at most once, however many attempts and copies of it arrive (thesis 6.3).
 
 use std::collections::{BTreeMap, VecDeque};
@@ -33,8 +33,10 @@ pub struct Request {
     pub op: Op,
     /// The only peer to ask; none is whichever leads.
     pub only: Option<u64>,
-    /// When the client sent it first.
+    /// When the user asked for it.
     pub invoked_us: u64,
+    /// When the client sent it first: with sessions it may have to wait for its turn.
+    pub sent_us: Option<u64>,
     /// When it ended.
     pub ended_us: Option<u64>,
     /// How it ended; none while it is under way.
@@ -158,9 +160,9 @@ struct Seat {
     session: Option<u64>,
     /// Number of its last write in the session.
     sequence: u64,
-    /// The write, or the opening of the session, that it waits for.
+    /// The request, or the opening of the session, that it waits for.
     busy: Option<u64>,
-    /// Writes that wait for their turn.
+    /// Requests that wait for their turn.
     waiting: VecDeque<u64>,
 }
 
@@ -188,6 +190,7 @@ impl Clients {
             op,
             only,
             invoked_us: now_us,
+            sent_us: None,
             ended_us: None,
             outcome: None,
             attempts: 0,
@@ -240,12 +243,19 @@ impl Clients {
     }
 
     /// Starts another attempt and returns its number and target; none if the request has ended.
-    pub(crate) fn attempt(&mut self, id: u64, hint: Option<u64>, peers: u64) -> Option<(u32, u64)> {
+    pub(crate) fn attempt(
+        &mut self,
+        id: u64,
+        hint: Option<u64>,
+        peers: u64,
+        now_us: u64,
+    ) -> Option<(u32, u64)> {
         let place = self.place(id)?;
         let request = self.requests.get_mut(place)?.as_mut();
         let request = request.filter(|request| request.outcome.is_none())?;
         let seat = self.seats.entry(request.client).or_default();
         request.attempts += 1;
+        request.sent_us.get_or_insert(now_us);
         request.end_round(peers);
         let first_try = seat.believed.filter(|_| request.attempts == 1);
         let wanted = request.only.or_else(|| hint.or(first_try).filter(|id| request.may_ask(*id)));
@@ -260,7 +270,7 @@ impl Clients {
         self.seats.entry(client).or_default().believed = leader;
     }
 
-    /// A write waits for its client's turn.
+    /// A request waits for its client's turn.
     pub(crate) fn wait(&mut self, id: u64) {
         let Some(client) = self.get(id).map(|request| request.client) else { return };
         self.seats.entry(client).or_default().waiting.push_back(id);
@@ -277,11 +287,13 @@ impl Clients {
                 seat.waiting.pop_front();
                 continue;
             };
-            let Some(session) = seat.session else { return Some(Turn::OpenSession) };
+            if request.op.is_write() {
+                let Some(session) = seat.session else { return Some(Turn::OpenSession) };
+                seat.sequence += 1;
+                request.session = Some((session, seat.sequence));
+            }
             seat.waiting.pop_front();
-            seat.sequence += 1;
             seat.busy = Some(id);
-            request.session = Some((session, seat.sequence));
             return Some(Turn::Send(id));
         }
         None
@@ -402,15 +414,20 @@ impl Request {
         if let Some(admin) = &response.admin_response {
             return Next::End(Outcome::Done(read_admin(admin)));
         }
+        self.reply(response)
+            .map_or(Next::Retry { hint: None }, |reply| Next::End(Outcome::Done(reply)))
+    }
+
+    /// The result in an answer without an error.
+    pub(crate) fn reply(&self, response: &RaftCmdResponse) -> Option<Reply> {
         let replies: Option<Vec<_>> = response.responses.iter().map(read_reply).collect();
-        let reply = match (&self.op, replies) {
+        match (&self.op, replies) {
             (Op::Batch { ops }, Some(replies)) if replies.len() == ops.len() => {
                 Some(Reply::Batch(replies))
             }
             (Op::Batch { .. }, _) | (_, None) => None,
             (_, Some(replies)) => replies.into_iter().next(),
-        };
-        reply.map_or(Next::Retry { hint: None }, |reply| Next::End(Outcome::Done(reply)))
+        }
     }
 
     fn read_error(&self, error: &errorpb::Error) -> Next {
@@ -536,37 +553,37 @@ mod tests {
     #[test]
     fn attempts_go_to_the_hint_then_round_the_peers() {
         let mut clients = clients();
-        assert_eq!(clients.attempt(1, None, 3), Some((1, 1)));
-        assert_eq!(clients.attempt(1, Some(3), 3), Some((2, 3)));
-        assert_eq!(clients.attempt(1, None, 3), Some((3, 1)));
+        assert_eq!(clients.attempt(1, None, 3, 0), Some((1, 1)));
+        assert_eq!(clients.attempt(1, Some(3), 3, 0), Some((2, 3)));
+        assert_eq!(clients.attempt(1, None, 3, 0), Some((3, 1)));
         clients.believe(1, Some(2));
         let id = clients.invoke(0, Op::Get { key: "k".into() }, None, 0);
-        assert_eq!(clients.attempt(id, None, 3), Some((1, 2)));
-        assert_eq!(clients.attempt(id, None, 3), Some((2, 3)), "it did not answer: try others");
+        assert_eq!(clients.attempt(id, None, 3, 0), Some((1, 2)));
+        assert_eq!(clients.attempt(id, None, 3, 0), Some((2, 3)), "it did not answer: try others");
     }
 
     #[test]
     fn a_hint_to_a_peer_that_did_not_answer_is_not_followed_before_the_others_were_asked() {
         let mut clients = clients();
-        assert_eq!(clients.attempt(1, Some(1), 3), Some((1, 1)));
+        assert_eq!(clients.attempt(1, Some(1), 3, 0), Some((1, 1)));
         clients.open(1).unwrap().not_answered();
-        assert_eq!(clients.attempt(1, None, 3), Some((2, 2)));
-        assert_eq!(clients.attempt(1, Some(1), 3), Some((3, 3)), "peer 2 believes in peer 1");
+        assert_eq!(clients.attempt(1, None, 3, 0), Some((2, 2)));
+        assert_eq!(clients.attempt(1, Some(1), 3, 0), Some((3, 3)), "peer 2 believes in peer 1");
         clients.open(1).unwrap().not_answered();
-        assert_eq!(clients.attempt(1, None, 3), Some((4, 2)));
+        assert_eq!(clients.attempt(1, None, 3, 0), Some((4, 2)));
         clients.open(1).unwrap().not_answered();
-        assert_eq!(clients.attempt(1, Some(1), 3), Some((5, 3)), "all were silent: a new round");
-        assert_eq!(clients.attempt(1, Some(1), 3), Some((6, 1)));
+        assert_eq!(clients.attempt(1, Some(1), 3, 0), Some((5, 3)), "all were silent: a new round");
+        assert_eq!(clients.attempt(1, Some(1), 3, 0), Some((6, 1)));
     }
 
     #[test]
     fn a_peer_that_was_silent_is_asked_again_when_all_others_say_that_it_leads() {
         let mut clients = clients();
-        assert_eq!(clients.attempt(1, Some(1), 3), Some((1, 1)));
+        assert_eq!(clients.attempt(1, Some(1), 3, 0), Some((1, 1)));
         clients.open(1).unwrap().not_answered();
-        assert_eq!(clients.attempt(1, None, 3), Some((2, 2)));
-        assert_eq!(clients.attempt(1, Some(1), 3), Some((3, 3)));
-        assert_eq!(clients.attempt(1, Some(1), 3), Some((4, 1)), "it is back");
+        assert_eq!(clients.attempt(1, None, 3, 0), Some((2, 2)));
+        assert_eq!(clients.attempt(1, Some(1), 3, 0), Some((3, 3)));
+        assert_eq!(clients.attempt(1, Some(1), 3, 0), Some((4, 1)), "it is back");
     }
 
     #[test]
@@ -583,7 +600,7 @@ mod tests {
     fn a_pinned_request_never_goes_elsewhere_and_a_refusal_ends_it() {
         let mut clients = Clients::default();
         let id = clients.invoke(0, Op::Get { key: "k".into() }, Some(2), 0);
-        assert_eq!(clients.attempt(id, Some(3), 3), Some((1, 2)));
+        assert_eq!(clients.attempt(id, Some(3), 3, 0), Some((1, 2)));
         let refusal = Error::NotLeader { region_id: 1, leader: None }.to_response(6);
         assert!(matches!(clients.get(id).unwrap().read(&refusal), Next::End(Outcome::Refused(_))));
     }

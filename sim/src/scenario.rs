@@ -65,7 +65,7 @@ pub struct Settings {
     /// How long a client tries at all.
     pub client_deadline_us: u64,
     /// Whether clients open a session, so that a write that is sent again takes effect once. Then a
-    /// client sends a write only when its last one has ended.
+    /// client sends a request only when its last one has ended.
     pub sessions: bool,
     /// How reads are served.
     pub reads: Reads,

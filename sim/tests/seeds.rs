@@ -7,6 +7,7 @@
 #![cfg(not(target_arch = "wasm32"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
 
+use raft_sim::linear::Verdict;
 use raft_sim::{Nemesis, NemesisSettings, World, liveness};
 
 /// How many seeds to run: 200, or what the variable `SEEDS` says.
@@ -27,6 +28,7 @@ fn nemesis(seed: u64) -> Nemesis {
 /// Runs through the faults and lets the cluster recover for as long as the nemesis says.
 fn run(nemesis: &Nemesis) -> World {
     let mut world = World::new(&nemesis.scenario).unwrap();
+    world.keep_history();
     world.run_until(nemesis.well_us);
     world
 }
@@ -49,6 +51,8 @@ fn check(world: &mut World, nemesis: &Nemesis) {
     let disk = |id: &u64| data(world.node(*id).unwrap().disk());
     let states: Vec<_> = members.iter().map(disk).collect();
     assert!(states.windows(2).all(|pair| pair[0] == pair[1]), "{}", explain(world));
+    let verdict = world.judge_history();
+    assert!(matches!(verdict, Verdict::Linearizable { .. }), "{verdict:?} {}", explain(world));
     // And with a minority dead for good, another one each time.
     let voters = liveness::voters(world);
     let minority = voters.len().saturating_sub(1) / 2;

@@ -21,7 +21,7 @@ mod transfers;
 
 use std::collections::BTreeMap;
 
-use raft_core::proto::metapb::{self, Region};
+use raft_core::proto::metapb::{self, Region, RegionEpoch};
 use raft_core::proto::raft_cmdpb::RaftCmdResponse;
 use raft_core::proto::raft_serverpb::RaftMessage;
 use raft_core::{EntryId, Raft, RawNode, Ready, SnapshotStatus, StateRole, Status, Tracer};
@@ -86,6 +86,8 @@ pub struct Peer<T = ()> {
     /// Where peers live that this one has heard of but does not know as members.
     acquaintances: BTreeMap<u64, metapb::Peer>,
     fate: Fate,
+    /// The epoch at which a membership change created it; later ones are the region's.
+    born: RegionEpoch,
     ticks: u64,
     /// The last entry that this peer proposed to drop the log.
     compaction: EntryId,
@@ -120,13 +122,19 @@ impl<T: Tracer> Peer<T> {
         Ok(peer)
     }
 
-    /// A replica that a membership change created on this store: it waits for a snapshot.
+    /// A replica that a membership change created on this store, at this epoch: it waits for a
+    /// snapshot.
     ///
     /// # Errors
     /// As [`new`](Peer::new).
-    pub fn uninitialized(config: &PeerConfig, engines: Engines, tracer: T) -> Result<Self> {
+    pub fn uninitialized(
+        config: &PeerConfig,
+        born: RegionEpoch,
+        engines: Engines,
+        tracer: T,
+    ) -> Result<Self> {
         let storage = PeerStorage::uninitialized(engines, config.region_id, config.store_rules)?;
-        Self::start(config, storage, config.peer, tracer)
+        Ok(Self { born, ..Self::start(config, storage, config.peer, tracer)? })
     }
 
     fn start(
@@ -150,6 +158,7 @@ impl<T: Tracer> Peer<T> {
             receiver: Receiver::default(),
             acquaintances: BTreeMap::new(),
             fate,
+            born: RegionEpoch::default(),
             ticks: 0,
             compaction: EntryId::default(),
         })

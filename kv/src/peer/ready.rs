@@ -1,5 +1,6 @@
 //! What the driver has to do next.
 
+use bytes::Bytes;
 use raft_core::eraftpb::{Entry, Message};
 use raft_core::proto::raft_cmdpb::{RaftCmdResponse, RaftResponseHeader, Response};
 use raft_core::proto::raft_serverpb::RaftMessage;
@@ -40,7 +41,7 @@ pub struct Work {
 }
 
 /// A command of a session as it was applied.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Executed {
     /// The session.
     pub client: u64,
@@ -50,8 +51,8 @@ pub struct Executed {
     pub index: u64,
     /// It was executed, and not known already.
     pub effect: bool,
-    /// CRC-32 of the answer.
-    pub reply: u32,
+    /// The answer, a `RaftCmdResponse`.
+    pub reply: Bytes,
 }
 
 impl<T: Tracer> Peer<T> {

@@ -139,8 +139,9 @@ impl World {
             let state = state.filter(|_| entry.index == last);
             self.checker.see(now_us, &Fact::Applied { peer: id, entry: logged(entry), state });
         }
-        for &raft_kv::Executed { client, sequence, index, effect, reply } in &work.executed {
-            let reply = reply.into();
+        for raft_kv::Executed { client, sequence, index, effect, reply } in &work.executed {
+            let (client, sequence, index, effect) = (*client, *sequence, *index, *effect);
+            let reply = Hash::new().bytes(reply).value();
             let command = Executed { client, sequence, index, effect, reply };
             self.checker.see(now_us, &Fact::Executed { peer: id, command });
         }
@@ -292,6 +293,15 @@ impl World {
             Answer::Read(_) => true,
         };
         let answer = of_attempt().rev().find(is_known).or_else(|| of_attempt().next());
+        // A read that went through the log stands where its entry does, whatever was applied since.
+        let written =
+            of_attempt().find(|answer| matches!(answer, Answer::Written(_)) && is_known(answer));
+        let place = match written.or(answer) {
+            Some(Answer::Written(id)) => Some((id.index, 0)),
+            Some(Answer::Read(version)) => Some((version, 1)),
+            None => None,
+        };
+        self.remember_place(request, place);
         let fact = match answer.filter(|_| matches!(outcome, Outcome::Done(_))) {
             Some(answer) => Fact::Answered { request, answer },
             None => Fact::GaveUp { request },

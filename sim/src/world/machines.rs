@@ -131,6 +131,7 @@ impl World {
                 Ok(None) => return self.saw_rest(id),
                 Ok(Some(work)) => {
                     self.saw_work(id, &work);
+                    self.remember_effects(&work);
                     self.observe(id, &before);
                     self.empty_outbox(id);
                     self.start_write(id, work);

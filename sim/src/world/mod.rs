@@ -9,6 +9,7 @@
 //! | `faults.rs` | what is done to links and to messages on their way |
 //! | `machines.rs` | peers and disks: ticks, messages, syncs, crashes |
 //! | `facts.rs` | what the checkers are told about them |
+//! | `history.rs` | what clients saw, for the linearizability checker |
 //! | `requests.rs` | clients: attempts, answers, time-outs |
 //! | `observe.rs` | what tools see: views, happenings, the digest |
 
@@ -18,6 +19,7 @@ mod clocks;
 mod disks;
 mod facts;
 mod faults;
+mod history;
 mod machines;
 mod observe;
 mod processes;
@@ -27,13 +29,14 @@ mod requests;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use raft_core::Rules;
 use raft_kv::{Batches, Engines, bootstrap, bootstrap_store, single_region};
 
 use self::facts::Watch;
 use self::queue::{Event, Line, Queue};
 use crate::check::{Checker, Violation};
-use crate::client::Clients;
+use crate::client::{Clients, Request};
 use crate::command::Command;
 use crate::digest::Digest;
 use crate::event::{Happening, What};
@@ -65,6 +68,14 @@ pub struct World {
     trace: Digest,
     /// Durable writes that somebody outside copies; none if nobody does.
     journal: Option<Vec<(u64, Batches)>>,
+    /// What clients saw; none if nobody wants to know.
+    past: Option<Vec<Request>>,
+    /// When and where each command of a session was executed first, and with which answer, if
+    /// anybody wants to know.
+    took_effect: BTreeMap<(u64, u64), (u64, u64, Bytes)>,
+    /// Where in the log each request took effect, and its name in its session, likewise.
+    places: BTreeMap<u64, (u64, u8)>,
+    sessions: BTreeMap<u64, (u64, u64)>,
     /// Whether happenings tell of what goes on inside the peers.
     listens: bool,
 }
@@ -167,6 +178,10 @@ impl World {
             events_handled: 0,
             trace: Digest::new(),
             journal: None,
+            past: None,
+            took_effect: BTreeMap::new(),
+            places: BTreeMap::new(),
+            sessions: BTreeMap::new(),
             listens: false,
         };
         for TimedCommand { at_us, command } in &scenario.commands {

@@ -26,24 +26,21 @@ fn attempt_of(Token(token): Token) -> (u64, u32) {
 
 impl World {
     pub(super) fn invoke(&mut self, client: u64, op: Op, to: Option<u64>) {
-        let in_session = self.scenario.settings.sessions
-            && op.is_write()
-            && !op.is_admin()
-            && op != Op::OpenSession;
+        let in_turn = self.scenario.settings.sessions && !op.is_admin() && op != Op::OpenSession;
         let text = op.to_string();
         let request = self.clients.invoke(client, op, to, self.now_us);
         self.note(What::Invoked { request, text });
         self.saw_invoked(request);
         let deadline = self.now_us + self.scenario.settings.client_deadline_us;
         self.queue.line_up(Line::Deadlines, deadline, Event::Deadline { request });
-        if in_session {
+        if in_turn {
             self.clients.wait(request);
             return self.take_turn(client);
         }
         self.attempt(request, None);
     }
 
-    /// A client that waits for nothing sends its next write, after it has opened a session.
+    /// A client that waits for nothing sends its next request; writes only after it has opened a session.
     fn take_turn(&mut self, client: u64) {
         match self.clients.turn(client) {
             None => {}
@@ -58,7 +55,10 @@ impl World {
 
     pub(super) fn attempt(&mut self, request: u64, hint: Option<u64>) {
         let peers = self.scenario.stores();
-        let Some((attempt, target)) = self.clients.attempt(request, hint, peers) else { return };
+        let Some((attempt, target)) = self.clients.attempt(request, hint, peers, self.now_us)
+        else {
+            return;
+        };
         if attempt > 1 {
             self.note(What::Retried { request, target });
         }
@@ -233,6 +233,7 @@ impl World {
 
     /// A request has ended, and the client's next one may begin.
     fn ended(&mut self, request: u64, expired: bool) {
+        self.remember(request);
         let outcome = self.clients.get(request).and_then(|request| request.outcome.as_ref());
         if let Some(text) = outcome.map(ToString::to_string) {
             self.note(What::Ended { request, text });

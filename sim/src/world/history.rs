@@ -1,0 +1,155 @@
+//! What the clients of a run saw, for the linearizability checker.
+
+use prost::Message;
+use raft_core::proto::raft_cmdpb::RaftCmdResponse;
+use raft_kv::Work;
+
+use super::World;
+use crate::client::{Outcome, Reply, Request};
+use crate::linear::{self, Answer, Call, History, Operation, Verdict};
+use crate::scenario::Op;
+
+impl World {
+    /// From now on requests that end are remembered for [`history`](Self::history), all of them.
+    pub fn keep_history(&mut self) {
+        self.past.get_or_insert_default();
+    }
+
+    /// [`history`](Self::history) of a world that has settled: no request is under way, and no copy
+    /// of one. Then what became of a write that was never answered is no secret any more, except to
+    /// its client: it took effect when the first peer executed it, or it never will. That leaves
+    /// less to guess, and a store that lies about it is found out by what the others see.
+    pub fn settled_history(&self) -> History {
+        self.make_history(|request, operation| {
+            let unknown = operation.outcome == linear::Outcome::Unknown;
+            let Some(command) = request.session.filter(|_| unknown) else { return };
+            match self.took_effect.get(&command) {
+                None => operation.outcome = linear::Outcome::Refused,
+                Some((at, _, reply)) => {
+                    let reply = RaftCmdResponse::decode(reply.clone()).ok();
+                    let reply = reply.and_then(|response| request.reply(&response));
+                    if let Some(answer) = reply.as_ref().and_then(answer) {
+                        operation.outcome = linear::Outcome::Done { at: *at, answer };
+                    }
+                }
+            }
+        })
+    }
+
+    /// What clients saw since [`keep_history`](Self::keep_history): operations on keys only. What is
+    /// still under way counts as unknown. Without sessions a write that was sent twice may take
+    /// effect twice, which no history allows for.
+    pub fn history(&self) -> History {
+        self.make_history(|_, _| {})
+    }
+
+    fn make_history(&self, tell: impl Fn(&Request, &mut Operation)) -> History {
+        let mut history = History::new();
+        let open = self.clients.iter().filter(|request| request.outcome.is_none());
+        for request in self.past.iter().flatten().chain(open) {
+            let Some(mut operation) = operation(request) else { continue };
+            tell(request, &mut operation);
+            // Ids are unique, and an answer of the wrong kind was never taken for one.
+            let fits = history.push(operation);
+            debug_assert_eq!(fits, Ok(()));
+        }
+        history
+    }
+
+    /// A request has ended.
+    pub(super) fn remember(&mut self, request: u64) {
+        let Some(past) = &mut self.past else { return };
+        let Some(request) = self.clients.get(request) else { return };
+        if let Some(command) = request.session {
+            self.sessions.insert(request.id, command);
+        }
+        past.push(request.clone());
+    }
+
+    /// Whether what clients saw is linearizable, of a world that has settled. The log itself gives
+    /// an order, and mostly that one explains everything: then the proof is to replay it. If not,
+    /// another one is searched for.
+    pub fn judge_history(&self) -> Verdict {
+        let history = self.settled_history();
+        let mut witness: Vec<_> = history
+            .operations()
+            .iter()
+            .filter(|operation| operation.answer().is_some())
+            .filter_map(|operation| {
+                Some((self.place(operation.id)?, operation.invoked, operation.id))
+            })
+            .collect();
+        witness.sort_unstable();
+        let witness: Vec<u64> = witness.into_iter().map(|(.., id)| id).collect();
+        match linear::replay(&history, &witness) {
+            Ok(()) => Verdict::Linearizable { witness },
+            Err(_) => linear::check(&history),
+        }
+    }
+
+    /// A command of a session stands where it took effect first: its answer may be to a later copy.
+    fn place(&self, request: u64) -> Option<(u64, u8)> {
+        let session = self.sessions.get(&request);
+        let effect = session.and_then(|command| self.took_effect.get(command));
+        effect.map(|(_, index, _)| (*index, 0)).or_else(|| self.places.get(&request).copied())
+    }
+
+    /// Where in the log a request took effect: at an entry, or after it.
+    pub(super) fn remember_place(&mut self, request: u64, place: Option<(u64, u8)>) {
+        if let (Some(_), Some(place)) = (&self.past, place) {
+            self.places.entry(request).or_insert(place);
+        }
+    }
+
+    /// A peer has executed commands of sessions.
+    pub(super) fn remember_effects(&mut self, work: &Work) {
+        if self.past.is_none() {
+            return;
+        }
+        for command in work.executed.iter().filter(|command| command.effect) {
+            let name = (command.client, command.sequence);
+            let effect = || (self.now_us, command.index, command.reply.clone());
+            self.took_effect.entry(name).or_insert_with(effect);
+        }
+    }
+}
+
+fn operation(request: &Request) -> Option<Operation> {
+    let call = call(&request.op)?;
+    let outcome = match (&request.outcome, request.ended_us) {
+        (Some(Outcome::Done(reply)), Some(at)) => {
+            linear::Outcome::Done { at, answer: answer(reply)? }
+        }
+        (Some(Outcome::Refused(_)), _) => linear::Outcome::Refused,
+        _ => linear::Outcome::Unknown,
+    };
+    // What waited for its turn could not take effect before it was sent, or at all if it never was.
+    let (id, client, invoked) = (request.id, request.client, request.sent_us?);
+    Some(Operation { id, client, invoked, call, outcome })
+}
+
+fn call(op: &Op) -> Option<Call> {
+    Some(match op.clone() {
+        Op::Put { key, value } => Call::Put { key, value },
+        Op::Get { key } => Call::Get { key },
+        Op::Delete { key } => Call::Delete { key },
+        Op::DeleteRange { start, end } => Call::DeleteRange { start, end },
+        Op::Scan { start, end, limit } => Call::Scan { start, end, limit },
+        Op::Cas { key, expected, new } => Call::Cas { key, expected, new },
+        Op::Batch { ops } => Call::Batch(ops.iter().map(call).collect::<Option<_>>()?),
+        Op::Members { .. } | Op::TransferLeader { .. } | Op::OpenSession => return None,
+    })
+}
+
+fn answer(reply: &Reply) -> Option<Answer> {
+    Some(match reply.clone() {
+        Reply::Written | Reply::Deleted(_) => Answer::Done,
+        Reply::Value(value) => Answer::Value(value),
+        Reply::Pairs(pairs) => Answer::Pairs(pairs),
+        Reply::Swapped { done, previous } => {
+            Answer::Swapped { swapped: done, found: Some(previous) }
+        }
+        Reply::Batch(replies) => Answer::Batch(replies.iter().map(answer).collect::<Option<_>>()?),
+        Reply::Members(_) | Reply::Opened(_) => return None,
+    })
+}
