@@ -34,15 +34,31 @@ fn rows() -> io::Result<Vec<Row>> {
         let path = path.strip_prefix('`')?.strip_suffix('`').filter(|path| path.contains("::"))?;
         Some(Row { origin: origin.into(), path: path.into(), passing: passing.into() })
     };
-    Ok(page.lines().filter_map(row).collect())
+    // The core's package comes without the simulator.
+    let here = |row: &Row| SUITES.iter().all(|&(name, _)| !is_of(row, name) || has_suite(name));
+    Ok(page.lines().filter_map(row).filter(here).collect())
 }
 
-/// All tests in the files of `core/src`, by the path that `cargo test` prints, and those of
-/// `tests/mit` with `mit::` before it.
+/// Suites with a binary of their own, and the folders they are in.
+const SUITES: [(&str, &str); 2] = [("mit::", "tests/mit"), (TINYKV, "sim/tests/tinykv")];
+const TINYKV: &str = "tinykv::";
+
+fn is_of(row: &Row, suite: &str) -> bool {
+    row.path.starts_with(suite)
+}
+
+fn has_suite(suite: &str) -> bool {
+    SUITES.iter().any(|&(name, folder)| name == suite && root().join(folder).exists())
+}
+
+/// All tests in the files of `core/src`, by the path that `cargo test` prints, and those of the
+/// suites with their names before it.
 fn tests() -> io::Result<Vec<Test>> {
     let mut tests = tests_below(&root().join("core/src"))?;
-    let mit = tests_below(&root().join("tests/mit"))?.into_iter();
-    tests.extend(mit.map(|test| Test { path: format!("mit::{}", test.path), ..test }));
+    for (name, folder) in SUITES.into_iter().filter(|(name, _)| has_suite(name)) {
+        let suite = tests_below(&root().join(folder))?.into_iter();
+        tests.extend(suite.map(|test| Test { path: format!("{name}{}", test.path), ..test }));
+    }
     Ok(tests)
 }
 
@@ -160,12 +176,25 @@ fn tests_of_mits_lab_say_in_the_sources_where_they_come_from() {
 }
 
 #[test]
+fn tests_of_tinykvs_cluster_say_in_the_sources_where_they_come_from() {
+    let (rows, tests) = (rows().unwrap(), tests().unwrap());
+    let rows = rows.iter().filter(|row| is_of(row, TINYKV));
+    let named = rows.map(|row| {
+        let test = tests.iter().find(|test| test.path == row.path);
+        assert_eq!(test.map(|test| test.doc.as_str()), Some(row.origin.as_str()));
+        row.origin.as_str()
+    });
+    let expected = if has_suite(TINYKV) { 26 } else { 0 };
+    assert_eq!(named.collect::<BTreeSet<_>>().len(), expected);
+}
+
+#[test]
 fn every_test_of_the_protocol_the_log_and_the_storage_is_on_the_page() {
     let rows = rows().unwrap();
     let named: BTreeSet<_> = rows.iter().map(|row| row.path.as_str()).collect();
     assert_eq!(named.len(), rows.len(), "a test is on the page twice");
     for test in tests().unwrap() {
-        let whole_files = ["tests::", "log::tests::", "storage::tests::", "mit::"];
+        let whole_files = ["tests::", "log::tests::", "storage::tests::", "mit::", TINYKV];
         if whole_files.iter().any(|file| test.path.starts_with(file)) {
             assert!(named.contains(test.path.as_str()), "not on the page: {}", test.path);
         }

@@ -68,6 +68,10 @@ impl Client {
         self.waiting = Some(Waiting { call, value });
     }
 
+    pub(crate) fn written(&self) -> u64 {
+        self.written
+    }
+
     pub(crate) fn is_waiting(&self) -> bool {
         self.waiting.is_some()
     }

@@ -7,7 +7,7 @@ use raft_sim::{
     Span, World,
 };
 
-use crate::calls::{Call, PATIENCE};
+use crate::calls::{Call, TRY};
 use crate::support::{self, Dice, SECOND};
 
 pub(crate) const MILLISECOND: u64 = 1_000;
@@ -36,14 +36,14 @@ pub(crate) struct Applied {
 
 /// TinyKV's test config: ticks of 50 ms, heartbeats after 2 and elections after 10 of them, a look
 /// at the log's length at each. Its messages go through channels and its disks do not sync: here
-/// both are quick. A client waits a second for each of at least ten tries.
+/// both are quick. A client waits a second for each answer.
 fn settings(seed: u64, log_limit: Option<u64>) -> Settings {
     let default = Settings::default();
     Settings {
         latency: Span { min_us: 2 * MILLISECOND, max_us: 8 * MILLISECOND },
         sync: Span { min_us: 500, max_us: 2 * MILLISECOND },
         client_timeout_us: SECOND,
-        client_deadline_us: PATIENCE,
+        client_deadline_us: TRY,
         log_gc_ticks: 1,
         log_gc_entries: log_limit.unwrap_or(default.log_gc_entries),
         reads: if seed % 2 == 1 { Reads::Log } else { Reads::Index },
@@ -236,12 +236,12 @@ impl Cluster {
         Applied { applied: state.applied_index, truncated: (truncated.index, truncated.term) }
     }
 
-    /// No store keeps more than twice the limit of entries that it has applied.
-    pub(crate) fn check_log_lengths(&self, limit: u64) {
+    /// No store keeps more than so many entries that it has applied.
+    pub(crate) fn check_log_lengths(&self, most: u64) {
         for store in self.stores() {
             let Applied { applied, truncated: (truncated, _) } = self.applied(store);
             let length = applied - truncated;
-            assert!(length <= 2 * limit, "store {store}: {truncated} to {applied}");
+            assert!(length <= most, "store {store}: {truncated} to {applied}");
         }
     }
 }
