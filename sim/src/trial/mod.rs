@@ -1,0 +1,189 @@
+//! One run with a verdict: faults, healing, and what the cluster owes then; and many of them added
+//! up.
+//!
+//! [`judge`] needs nothing but a scenario, so that a file says all there is to say about a failure.
+//! [`Batch`] adds verdicts up and tells what was tested too little ([`Batch::shortfall`]): a batch
+//! that met few faults proves little.
+
+mod batch;
+mod branches;
+mod coverage;
+
+pub use self::batch::{Batch, Failure, Least};
+pub use self::branches::{Branch, counting};
+pub use self::coverage::{Coverage, Effect};
+
+use crate::check::{Violation, liveness};
+use crate::command::Command;
+use crate::nemesis::{LATE_MAX_US, Nemesis, NemesisSettings};
+use crate::scenario::{Scenario, ScenarioError, Settings};
+use crate::variant::Variant;
+use crate::world::World;
+use coverage::Observer;
+
+/// Heartbeats for which a cluster must be quiet.
+const QUIET_HEARTBEATS: u32 = 20;
+/// Election time-outs that a run goes on for after its last command, if that does not heal.
+const SETTLE_TIMEOUTS: u64 = 10;
+
+/// How a run ended.
+#[derive(Clone, Debug)]
+pub struct Verdict {
+    /// What was run: it is all that it takes to run it again.
+    pub scenario: Scenario,
+    /// The rule that was broken, if one was.
+    pub violation: Option<Violation>,
+    /// How long it took, in the world's time.
+    pub virtual_us: u64,
+    /// Events of the world.
+    pub events: u64,
+    /// The world's fingerprint at the end.
+    pub digest: u64,
+    /// What was met on the way.
+    pub coverage: Coverage,
+}
+
+/// Runs a scenario to its end. If its last command heals everything, the cluster then has to
+/// recover, be quiet, and live on with a minority dead for good (L1 to L3).
+///
+/// # Errors
+/// A scenario that cannot be run.
+pub fn judge(scenario: &Scenario, variant: Variant) -> Result<Verdict, ScenarioError> {
+    let mut world = World::with_variant(scenario, variant)?;
+    branches::forget();
+    let mut observer = Observer::default();
+    let last_us = scenario.commands.last().map_or(0, |timed| timed.at_us);
+    let healed = scenario.commands.last().is_some_and(|c| c.command == Command::HealAll);
+    let election_us = scenario.settings.tick_us * u64::from(scenario.settings.election_tick);
+    let lives = if healed {
+        let calm_us = u64::from(NemesisSettings::default().calm_timeouts) * election_us;
+        observer.run_until(&mut world, last_us + calm_us);
+        recovers(&mut world, last_us + calm_us.max(late_us(scenario)), &mut observer)
+    } else {
+        observer.run_until(&mut world, last_us + SETTLE_TIMEOUTS * election_us);
+        Ok(())
+    };
+    let violation = world.violation().cloned().or(lives.err());
+    let mut coverage = observer.finish(&world);
+    coverage.branches = branches::taken();
+    Ok(Verdict {
+        scenario: scenario.clone(),
+        violation,
+        virtual_us: world.now_us(),
+        events: world.events_handled(),
+        digest: world.digest(),
+        coverage,
+    })
+}
+
+/// What a healed cluster owes.
+fn recovers(world: &mut World, quiet_us: u64, observer: &mut Observer) -> Result<(), Violation> {
+    if world.violation().is_some() {
+        return Ok(());
+    }
+    liveness::converges(world)?;
+    observer.run_until(world, quiet_us);
+    liveness::stays_quiet(world, QUIET_HEARTBEATS)?;
+    observer.look(world);
+    // Another minority each time.
+    let Scenario { seed, peers, .. } = *world.scenario();
+    let dead: Vec<_> = (0..(peers - 1) / 2).map(|n| seed.wrapping_add(n) % peers + 1).collect();
+    liveness::majority_suffices(world, &dead)?;
+    Ok(())
+}
+
+/// After that long nothing of the faults is on its way any more, and every client has had the time
+/// to ask everybody.
+fn late_us(scenario: &Scenario) -> u64 {
+    LATE_MAX_US + (scenario.peers + 1) * scenario.settings.client_timeout_us
+}
+
+/// What a seed is tried with.
+#[derive(Clone, Debug)]
+pub struct Trial {
+    /// What the nemesis may do.
+    pub nemesis: NemesisSettings,
+    /// What differs from an honest cluster.
+    pub variant: Variant,
+    /// Changes some settings after the nemesis drew them.
+    pub tweak: fn(&mut Settings),
+}
+
+impl Trial {
+    /// An honest cluster whose decisions are counted.
+    pub fn honest(nemesis: NemesisSettings) -> Self {
+        Self { nemesis, variant: counting(), tweak: |_| {} }
+    }
+
+    /// What `seed` is run with.
+    pub fn scenario(&self, seed: u64) -> Scenario {
+        self.plan(seed).scenario
+    }
+
+    fn plan(&self, seed: u64) -> Nemesis {
+        let mut nemesis = Nemesis::new(seed, &self.nemesis);
+        (self.tweak)(&mut nemesis.scenario.settings);
+        nemesis
+    }
+
+    /// Runs a seed.
+    ///
+    /// # Errors
+    /// Settings with which nothing can be run.
+    pub fn run(&self, seed: u64) -> Result<Verdict, ScenarioError> {
+        let nemesis = self.plan(seed);
+        let mut verdict = judge(&nemesis.scenario, self.variant)?;
+        verdict.coverage.faults = nemesis.classes.into_iter().map(|(c, n)| (c, n.into())).collect();
+        Ok(verdict)
+    }
+
+    /// Whether this scenario breaks the same rule as `violation`: what to shrink by.
+    pub fn breaks_again(&self, scenario: &Scenario, violation: &Violation) -> bool {
+        let again = judge(scenario, self.variant).ok().and_then(|verdict| verdict.violation);
+        again.is_some_and(|again| again.invariant == violation.invariant)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::Invariant;
+    use crate::scenario::TimedCommand;
+
+    #[test]
+    fn a_healed_run_is_asked_to_recover_and_any_other_is_not() {
+        let mut scenario = Scenario::new(1);
+        let all = Command::Partition { groups: vec![vec![1], vec![2], vec![3], vec![4]] };
+        scenario.commands = vec![TimedCommand { at_us: 1_000_000, command: all }];
+        assert_eq!(judge(&scenario, Variant::default()).unwrap().violation, None);
+        scenario.commands.push(TimedCommand { at_us: 2_000_000, command: Command::HealAll });
+        let healed = judge(&scenario, Variant::default()).unwrap();
+        assert_eq!(healed.violation, None);
+        assert!(healed.coverage.commits > 0 && healed.coverage.reads > 0);
+    }
+
+    #[test]
+    fn who_never_elects_anybody_breaks_convergence() {
+        let rules = raft_core::Rules { vote_in_term: |_, _, vote| vote, ..Default::default() };
+        let mut scenario = Scenario::new(1);
+        let campaigns = |at_us| {
+            (1..=5).map(move |peer| TimedCommand { at_us, command: Command::Campaign { peer } })
+        };
+        scenario.commands = campaigns(1_000).chain(campaigns(5_000_000)).collect();
+        scenario.commands.push(TimedCommand { at_us: 6_000_000, command: Command::HealAll });
+        let verdict = judge(&scenario, Variant::from(rules)).unwrap();
+        assert_eq!(verdict.violation.map(|v| v.invariant), Some(Invariant::Convergence));
+    }
+
+    #[test]
+    fn a_verdict_is_the_same_twice_and_counting_changes_nothing() {
+        let nemesis = NemesisSettings { faults_us: 5_000_000, ..NemesisSettings::default() };
+        let trial = Trial::honest(nemesis);
+        for seed in 0..3 {
+            let (one, two) = (trial.run(seed).unwrap(), trial.run(seed).unwrap());
+            assert_eq!((one.digest, &one.coverage), (two.digest, &two.coverage));
+            let plain = judge(&one.scenario, Variant::default()).unwrap();
+            assert_eq!((plain.digest, plain.events), (one.digest, one.events));
+        }
+    }
+}
