@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::branches::{Branch, Hits};
 use crate::client::{Outcome, Reply};
-use crate::event::What;
+use crate::event::{Happening, What};
 use crate::nemesis::FaultClass;
 use crate::scenario::Op;
 use crate::world::World;
@@ -140,30 +140,33 @@ impl Coverage {
     }
 }
 
-/// Runs a world and counts what happens.
-#[derive(Debug)]
-pub(super) struct Observer {
+/// Runs a world, counts what happens and tells it to whoever listens.
+pub(super) struct Observer<'a> {
     coverage: Coverage,
     /// The last happening that was counted.
     seen: u64,
     committed: u64,
+    listener: Option<Listener<'a>>,
 }
 
-impl Default for Observer {
-    fn default() -> Self {
-        Self { coverage: Coverage::default(), seen: 0, committed: INIT_LOG_INDEX }
+/// Is told what happens, in order.
+pub(super) type Listener<'a> = &'a mut dyn FnMut(&Happening);
+
+impl<'a> Observer<'a> {
+    pub(super) fn new(listener: Option<Listener<'a>>) -> Self {
+        Self { coverage: Coverage::default(), seen: 0, committed: INIT_LOG_INDEX, listener }
     }
-}
 
-impl Observer {
     /// As [`World::run_until`].
     pub(super) fn run_until(&mut self, world: &mut World, time_us: u64) {
-        let mut until_look = EVENTS_PER_LOOK;
+        // Whoever listens hears much more.
+        let events = if self.listener.is_some() { 1 } else { EVENTS_PER_LOOK };
+        let mut until_look = events;
         while world.next_event_us().is_some_and(|next| next <= time_us) && world.step() {
             until_look -= 1;
             if until_look == 0 {
                 self.look(world);
-                until_look = EVENTS_PER_LOOK;
+                until_look = events;
             }
         }
         world.run_until(time_us);
@@ -175,6 +178,9 @@ impl Observer {
         let seen = self.seen;
         for happening in world.happenings().rev().take_while(|h| h.number > seen) {
             self.count(world, &happening.what);
+        }
+        if let Some(listener) = &mut self.listener {
+            world.happenings().filter(|h| h.number > seen).for_each(listener);
         }
         self.seen = world.happened();
     }

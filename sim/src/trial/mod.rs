@@ -15,6 +15,7 @@ pub use self::coverage::{Coverage, Effect};
 
 use crate::check::{Violation, liveness};
 use crate::command::Command;
+use crate::event::Happening;
 use crate::nemesis::{LATE_MAX_US, Nemesis, NemesisSettings};
 use crate::scenario::{Scenario, ScenarioError, Settings};
 use crate::variant::Variant;
@@ -49,35 +50,61 @@ pub struct Verdict {
 /// # Errors
 /// A scenario that cannot be run.
 pub fn judge(scenario: &Scenario, variant: Variant) -> Result<Verdict, ScenarioError> {
+    Ok(play(World::with_variant(scenario, variant)?, Observer::new(None)))
+}
+
+/// As [`judge`], and tells what happens: in order, but while a healed cluster recovers only the end
+/// of each step. With `inside`, what goes on inside the peers, too.
+///
+/// # Errors
+/// A scenario that cannot be run.
+pub fn watch(
+    scenario: &Scenario,
+    variant: Variant,
+    inside: bool,
+    listener: &mut dyn FnMut(&Happening),
+) -> Result<Verdict, ScenarioError> {
     let mut world = World::with_variant(scenario, variant)?;
+    if inside {
+        world.listen();
+    }
+    Ok(play(world, Observer::new(Some(listener))))
+}
+
+fn play(mut world: World, mut observer: Observer<'_>) -> Verdict {
+    let scenario = world.scenario().clone();
     branches::forget();
-    let mut observer = Observer::default();
     let last_us = scenario.commands.last().map_or(0, |timed| timed.at_us);
     let healed = scenario.commands.last().is_some_and(|c| c.command == Command::HealAll);
     let election_us = scenario.settings.tick_us * u64::from(scenario.settings.election_tick);
     let lives = if healed {
         let calm_us = u64::from(NemesisSettings::default().calm_timeouts) * election_us;
-        observer.run_until(&mut world, last_us + calm_us);
-        recovers(&mut world, last_us + calm_us.max(late_us(scenario)), &mut observer)
+        observer.run_until(&mut world, last_us.saturating_add(calm_us));
+        let quiet_us = last_us.saturating_add(calm_us.max(late_us(&scenario)));
+        recovers(&mut world, quiet_us, &mut observer)
     } else {
-        observer.run_until(&mut world, last_us + SETTLE_TIMEOUTS * election_us);
+        observer.run_until(&mut world, last_us.saturating_add(SETTLE_TIMEOUTS * election_us));
         Ok(())
     };
     let violation = world.violation().cloned().or(lives.err());
     let mut coverage = observer.finish(&world);
     coverage.branches = branches::taken();
-    Ok(Verdict {
-        scenario: scenario.clone(),
+    Verdict {
+        scenario,
         violation,
         virtual_us: world.now_us(),
         events: world.events_handled(),
         digest: world.digest(),
         coverage,
-    })
+    }
 }
 
 /// What a healed cluster owes.
-fn recovers(world: &mut World, quiet_us: u64, observer: &mut Observer) -> Result<(), Violation> {
+fn recovers(
+    world: &mut World,
+    quiet_us: u64,
+    observer: &mut Observer<'_>,
+) -> Result<(), Violation> {
     if world.violation().is_some() {
         return Ok(());
     }
