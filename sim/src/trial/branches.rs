@@ -95,18 +95,24 @@ branches! {
 }
 
 impl Branch {
-    /// Whether every batch has to get there. The rest needs changes of membership.
-    pub fn is_required(self) -> bool {
-        !matches!(
-            self,
+    /// Why no batch can be asked to get there; none if it can.
+    pub fn out_of_reach(self) -> Option<&'static str> {
+        Some(match self {
             Self::ChangeAllowed
-                | Self::ChangeRefused
-                | Self::CampaignRefused
-                | Self::JointWon
-                | Self::JointLost
-                | Self::JointPending
-                | Self::JointCommit
-        )
+            | Self::ChangeRefused
+            | Self::CampaignRefused
+            | Self::JointWon
+            | Self::JointLost
+            | Self::JointPending
+            | Self::JointCommit => "the nemesis changes no members",
+            Self::LeaderNoNews => "the core asks only about what is new",
+            Self::SnapshotOld => "a store throws the pieces of an old snapshot away",
+            Self::SessionExpired => "no run has more sessions than a store remembers",
+            Self::ReadWaits | Self::SnapshotLags => {
+                "a peer of a world applies what is committed at once"
+            }
+            _ => return None,
+        })
     }
 }
 
