@@ -135,9 +135,14 @@ impl<F: FnMut(&Scenario) -> bool> Search<F> {
     }
 
     fn fewer_peers(&mut self) {
-        for peers in 1..self.best.peers {
-            let mut candidate = Scenario { peers, ..self.best.clone() };
-            candidate.commands.retain_mut(|timed| fit(&mut timed.command, peers));
+        let Scenario { peers, spares, .. } = self.best;
+        let sizes = (1..=peers).flat_map(|peers| (0..=spares).map(move |spares| (peers, spares)));
+        let mut sizes: Vec<_> = sizes.collect();
+        sizes.sort_by_key(|&(peers, spares)| (peers + spares, spares));
+        for (peers, spares) in sizes {
+            let mut candidate = Scenario { peers, spares, ..self.best.clone() };
+            let stores = candidate.stores();
+            candidate.commands.retain_mut(|timed| fit(&mut timed.command, stores));
             if self.attempt_with_luck(candidate) {
                 return;
             }
@@ -224,27 +229,31 @@ impl<F: FnMut(&Scenario) -> bool> Search<F> {
     }
 }
 
-/// Makes a command fit a cluster of fewer peers; false if it cannot.
-fn fit(command: &mut Command, peers: u64) -> bool {
+/// Makes a command fit a cluster of fewer stores; false if it cannot.
+fn fit(command: &mut Command, stores: u64) -> bool {
     match command {
         Command::Partition { groups } => {
-            groups.iter_mut().for_each(|group| group.retain(|&id| id <= peers));
+            groups.iter_mut().for_each(|group| group.retain(|&id| id <= stores));
             groups.retain(|group| !group.is_empty());
         }
-        Command::OnlyLinks { ways } => ways.retain(|&(from, to)| from <= peers && to <= peers),
+        Command::OnlyLinks { ways } => ways.retain(|&(from, to)| from <= stores && to <= stores),
         _ => {}
     }
-    command.validate(peers).is_ok()
+    command.validate(stores).is_ok()
 }
 
 /// Requests that ask less, the least first.
 fn simpler(command: &Command) -> Vec<Command> {
     let Command::Request { client, op, to } = command else { return Vec::new() };
-    let ops = if let Op::Batch { ops } = op { ops.as_slice() } else { &[] };
-    let mut simpler: Vec<_> = ops
-        .iter()
-        .map(|op| Command::Request { client: *client, op: op.clone(), to: *to })
-        .collect();
+    let parts: Vec<_> = match op {
+        Op::Batch { ops } => ops.clone(),
+        Op::Members { changes } if changes.len() > 1 => {
+            changes.iter().map(|change| Op::Members { changes: vec![*change] }).collect()
+        }
+        _ => Vec::new(),
+    };
+    let with = |op| Command::Request { client: *client, op, to: *to };
+    let mut simpler: Vec<_> = parts.into_iter().map(with).collect();
     if *client != 0 {
         simpler.push(Command::Request { client: 0, op: op.clone(), to: *to });
     }

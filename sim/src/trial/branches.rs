@@ -98,13 +98,6 @@ impl Branch {
     /// Why no batch can be asked to get there; none if it can.
     pub fn out_of_reach(self) -> Option<&'static str> {
         Some(match self {
-            Self::ChangeAllowed
-            | Self::ChangeRefused
-            | Self::CampaignRefused
-            | Self::JointWon
-            | Self::JointLost
-            | Self::JointPending
-            | Self::JointCommit => "the nemesis changes no members",
             Self::LeaderNoNews => "the core asks only about what is new",
             Self::SnapshotOld => "a store throws the pieces of an old snapshot away",
             Self::SessionExpired => "no run has more sessions than a store remembers",

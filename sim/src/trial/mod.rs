@@ -113,8 +113,11 @@ fn recovers(
     liveness::stays_quiet(world, QUIET_HEARTBEATS)?;
     observer.look(world);
     // Another minority each time.
-    let Scenario { seed, peers, .. } = *world.scenario();
-    let dead: Vec<_> = (0..(peers - 1) / 2).map(|n| seed.wrapping_add(n) % peers + 1).collect();
+    let voters = liveness::voters(world);
+    let minority = voters.len().saturating_sub(1) / 2;
+    let first = world.scenario().seed % (voters.len() as u64).max(1);
+    let first = usize::try_from(first).unwrap_or_default();
+    let dead: Vec<_> = voters.iter().cycle().skip(first).take(minority).copied().collect();
     liveness::majority_suffices(world, &dead)?;
     Ok(())
 }
@@ -122,7 +125,7 @@ fn recovers(
 /// After that long nothing of the faults is on its way any more, and every client has had the time
 /// to ask everybody.
 fn late_us(scenario: &Scenario) -> u64 {
-    LATE_MAX_US + (scenario.peers + 1) * scenario.settings.client_timeout_us
+    LATE_MAX_US + (scenario.stores() + 1) * scenario.settings.client_timeout_us
 }
 
 /// What a seed is tried with.
