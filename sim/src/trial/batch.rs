@@ -57,8 +57,8 @@ pub struct Batch {
 }
 
 /// Messages between peers that a batch has to meet. Snapshots travel in pieces, which are counted on
-/// their own; the others need changes of membership or of the leader, or never leave a peer.
-const MESSAGES: [MessageType; 10] = [
+/// their own; the others never leave a peer.
+const MESSAGES: [MessageType; 11] = [
     MessageType::MsgAppend,
     MessageType::MsgAppendResponse,
     MessageType::MsgRequestVote,
@@ -67,6 +67,7 @@ const MESSAGES: [MessageType; 10] = [
     MessageType::MsgHeartbeatResponse,
     MessageType::MsgReadIndex,
     MessageType::MsgReadIndexResp,
+    MessageType::MsgTimeoutNow,
     MessageType::MsgRequestPreVote,
     MessageType::MsgRequestPreVoteResponse,
 ];
@@ -104,7 +105,7 @@ impl Batch {
             (format!("fault class {class:?}"), strikes)
         });
         let effects =
-            Effect::ALL.iter().filter(|effect| **effect != Effect::Refused).map(|effect| {
+            Effect::ALL.iter().map(|effect| {
                 let count = coverage.effects.get(effect).copied().unwrap_or(0);
                 (format!("effect {effect:?}"), count)
             });
