@@ -55,7 +55,7 @@ fn folder(name: &str) -> PathBuf {
 fn help_shows_examples_and_exit_codes() {
     let help = run("--help");
     assert_eq!(help.code, 0);
-    for command in ["run", "replay", "shrink", "sweep", "zoo", "bench"] {
+    for command in ["run", "replay", "shrink", "sweep", "zoo", "bench", "check-history"] {
         assert!(help.out.contains(command), "{command}");
         let own = run(&format!("{command} --help"));
         assert_eq!(own.code, 0);
@@ -297,4 +297,28 @@ fn the_bench_measures_for_as_long_as_it_is_told() {
     let bench = run("bench --time 200ms --json");
     assert_eq!(bench.code, 0, "{bench:?}");
     assert!(bench.json()["virtual_seconds_per_second"].as_f64().unwrap() > 1.0);
+}
+
+#[test]
+fn a_history_is_judged_with_a_reason() {
+    let write = r#"{"process":1,"type":"invoke","f":"put","key":"k","value":"a","time":0}
+{"process":1,"type":"ok","time":5}
+{"process":2,"type":"invoke","f":"get","key":"k","time":6}
+"#;
+    let judge = |read: &str, args: &[&str]| {
+        let args: Vec<_> = ["check-history", "-"].iter().chain(args).copied().collect();
+        run_with(&args, &format!("{write}{read}\n"))
+    };
+    let fresh = r#"{"process":2,"type":"ok","value":"a","time":9}"#;
+    let right = judge(fresh, &["--json", "--witness"]);
+    assert_eq!((right.code, &right.json()["verdict"]), (0, &"linearizable".into()));
+    assert_eq!(right.json()["witness"].as_array().unwrap().len(), 2);
+    let stale = r#"{"process":2,"type":"ok","value":null,"time":9}"#;
+    let wrong = judge(stale, &["--json"]);
+    assert_eq!((wrong.code, &wrong.json()["verdict"]), (1, &"not_linearizable".into()));
+    assert!(wrong.json()["now"].as_str().unwrap().contains("get k"));
+    let words = judge(stale, &[]);
+    assert!(words.code == 1 && words.out.starts_with("not linearizable: "), "{words:?}");
+    let odd = judge("{}", &[]);
+    assert!(odd.code == 2 && odd.err.contains("line 4"), "{odd:?}");
 }

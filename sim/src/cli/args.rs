@@ -22,7 +22,8 @@ Exit codes:
   0  nothing is broken
   1  a rule is broken; zoo: a bug was not caught
   2  wrong arguments, or a file that cannot be used
-  3  sweep: nothing is broken, but too little was tested to mean anything";
+  3  sweep: nothing is broken, but too little was tested to mean anything;
+     check-history: undecided";
 
 /// A Raft cluster, its network, its disks and its clients, in virtual time and from a seed
 #[derive(Debug, Parser)]
@@ -55,8 +56,7 @@ pub(crate) enum Action {
     Zoo(ZooArgs),
     /// Measure how much virtual time a core runs in a second
     Bench(BenchArgs),
-    /// Judge a history of clients
-    #[command(hide = true)]
+    /// Say whether a history of clients is linearizable
     CheckHistory(HistoryArgs),
 }
 
@@ -232,9 +232,19 @@ pub(crate) struct BenchArgs {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  raft-sim check-history history.jsonl
+  raft-sim check-history - --json < history.jsonl
+
+docs/histories.md has the format. The exit code is 3 if there are too many orders to try.")]
 pub(crate) struct HistoryArgs {
-    /// A file of JSON lines
+    /// A file of JSON lines; - is the standard input
+    #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
+    /// Print an order of the operations that explains their answers
+    #[arg(long)]
+    pub(crate) witness: bool,
 }
 
 fn seeds(text: &str) -> Result<Range<u64>, String> {

@@ -62,7 +62,7 @@ fn main() -> std::process::ExitCode {
         Action::Sweep(args) => sweep::sweep(&args, &out),
         Action::Zoo(args) => zoo::zoo(&args, &out),
         Action::Bench(args) => bench::bench(&args, &out),
-        Action::CheckHistory(args) => history::check(&args),
+        Action::CheckHistory(args) => history::judge(&args, &out),
     };
     match code {
         Ok(code) => code.into(),

@@ -104,11 +104,10 @@ impl Batch {
             let strikes = coverage.faults.get(class).copied().unwrap_or(0);
             (format!("fault class {class:?}"), strikes)
         });
-        let effects =
-            Effect::ALL.iter().map(|effect| {
-                let count = coverage.effects.get(effect).copied().unwrap_or(0);
-                (format!("effect {effect:?}"), count)
-            });
+        let effects = Effect::ALL.iter().map(|effect| {
+            let count = coverage.effects.get(effect).copied().unwrap_or(0);
+            (format!("effect {effect:?}"), count)
+        });
         let messages = MESSAGES
             .iter()
             .map(|&kind| (format!("message {}", kind.as_str_name()), coverage.messages(kind)));
