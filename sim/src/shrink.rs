@@ -1,5 +1,5 @@
-//! Reduces a run that fails to the little that it takes: few commands, few peers, ordinary settings,
-//! a short time.
+//! Reduces a run that fails to the little that it takes: few commands, few peers, ordinary
+//! settings, a short time.
 //!
 //! Delta debugging (Zeller 1999) on a deterministic world: a smaller scenario is tried, and kept if
 //! it still fails. Whatever is left out shifts all chance after it, so a smaller scenario may miss
@@ -24,9 +24,9 @@ pub struct Shrunk {
     pub finished: bool,
 }
 
-/// Looks for the fewest commands and the shortest time with which a scenario still fails, in at most
-/// `tries` runs. `fails` says whether one does; it must for `scenario` itself. The result depends on
-/// nothing else.
+/// Looks for the fewest commands and the shortest time with which a scenario still fails, in at
+/// most `tries` runs. `fails` says whether one does; it must for `scenario` itself. The result
+/// depends on nothing else.
 pub fn shrink(scenario: &Scenario, tries: usize, fails: impl FnMut(&Scenario) -> bool) -> Shrunk {
     let mut search = Search { best: scenario.clone(), fails, left: tries, seeds: 0 };
     search.cut_tail();

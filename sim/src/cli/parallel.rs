@@ -13,7 +13,8 @@ fn cores() -> NonZeroUsize {
 }
 
 /// Does `work` for every item, and hands the results to `each` in the order of the items, until it
-/// has enough. After `deadline` no item is begun: what was done by then is a beginning of the whole.
+/// has enough. After `deadline` no item is begun: what was done by then is a beginning of the
+/// whole.
 pub(crate) fn in_order<I: Send, T: Send>(
     items: impl Iterator<Item = I> + Send,
     jobs: Option<NonZeroUsize>,

@@ -56,8 +56,8 @@ pub struct Batch {
     pub least: Option<[(u64, u64); 3]>,
 }
 
-/// Messages between peers that a batch has to meet. Snapshots travel in pieces, which are counted on
-/// their own; the others never leave a peer.
+/// Messages between peers that a batch has to meet. Snapshots travel in pieces, which are counted
+/// on their own; the others never leave a peer.
 const MESSAGES: [MessageType; 11] = [
     MessageType::MsgAppend,
     MessageType::MsgAppendResponse,

@@ -82,8 +82,9 @@ pub struct Kill {
     pub scenario: Scenario,
 }
 
-/// Runs seeds from `start` on until the bug is caught, at most `seeds` of them. Where the core's own
-/// assertions are on, they may stop a seed first: that says nothing of the checkers, and is no kill.
+/// Runs seeds from `start` on until the bug is caught, at most `seeds` of them. Where the core's
+/// own assertions are on, they may stop a seed first: that says nothing of the checkers, and is no
+/// kill.
 pub fn hunt(bug: &Bug, start: u64, seeds: u64) -> Option<Kill> {
     let trial = bug.trial()?;
     (0..seeds).find_map(|tried| {
