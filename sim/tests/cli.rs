@@ -128,6 +128,11 @@ fn a_clean_sweep_says_so_and_what_it_met() {
 }
 
 #[test]
+fn every_seed_can_be_run_twice() {
+    assert_eq!(run("sweep --seeds 0..4 --faults-for 5s --twice").code, 0);
+}
+
+#[test]
 fn a_sweep_that_met_too_little_is_no_success() {
     let little = run("sweep --seeds 0..2 --faults-for 2s --least 100 --json");
     assert_eq!(little.code, 3, "{little:?}");

@@ -190,6 +190,9 @@ pub(crate) struct SweepArgs {
     /// How often everything must be met [default: 100 from 1,000 seeds on, else 0]
     #[arg(long, value_name = "N")]
     pub(crate) least: Option<u64>,
+    /// Run each seed twice and compare: the same seed must give the same run
+    #[arg(long)]
+    pub(crate) twice: bool,
     #[command(flatten)]
     pub(crate) drawn: Drawn,
 }
@@ -199,7 +202,8 @@ pub(crate) struct SweepArgs {
 Examples:
   raft-sim zoo
   raft-sim zoo --id 4 --id 21
-  raft-sim zoo --starts 5 --json")]
+  raft-sim zoo --starts 5 --json
+  raft-sim zoo --out scenarios                    what is the least that shows each bug?")]
 pub(crate) struct ZooArgs {
     /// Only this bug; may be given again [default: all]
     #[arg(long, value_name = "N", value_parser = bug)]
@@ -216,6 +220,12 @@ pub(crate) struct ZooArgs {
     /// Threads [default: one for each core]
     #[arg(long, short, value_name = "N")]
     pub(crate) jobs: Option<NonZeroUsize>,
+    /// Write a shrunk scenario for each bug that is caught to this folder, as bug-NN.json
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Runs to shrink a scenario at most
+    #[arg(long, value_name = "N", default_value_t = 2_000)]
+    pub(crate) tries: usize,
 }
 
 #[derive(Debug, clap::Args)]

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use raft_core::eraftpb::MessageType;
 use raft_sim::trial::{Batch, Branch, Coverage, Least, Trial, Verdict, judge};
-use raft_sim::{FaultClass, Scenario, ScenarioError};
+use raft_sim::{FaultClass, Invariant, Scenario, ScenarioError};
 use serde_json::{Map, Value, json};
 
 use crate::args::SweepArgs;
@@ -41,7 +41,7 @@ pub(crate) fn sweep(args: &SweepArgs, out: &Output) -> Result<u8, String> {
     let mut batch = Batch::default();
     let mut failures = Vec::new();
     let mut refused = None;
-    let work = |seed| run(&trial, seed, args.shrink_tries);
+    let work = |seed| run(&trial, seed, args);
     in_order(seeds, args.jobs, deadline, work, |result| {
         let (verdict, failure) = match result {
             Ok(done) => done,
@@ -94,17 +94,24 @@ pub(crate) fn sweep(args: &SweepArgs, out: &Output) -> Result<u8, String> {
     })
 }
 
-fn run(trial: &Trial, seed: u64, tries: usize) -> Result<(Verdict, Option<Failure>), String> {
+fn run(trial: &Trial, seed: u64, args: &SweepArgs) -> Result<(Verdict, Option<Failure>), String> {
     let refuse = |error: ScenarioError| error.to_string();
     SEED.set(Some(seed));
-    let verdict = trial.run(seed).map_err(refuse)?;
+    let verdict = if args.twice { trial.run_twice(seed) } else { trial.run(seed) };
+    let verdict = verdict.map_err(refuse)?;
     let failure = match &verdict.violation {
         None => None,
         Some(violation) => {
             let drawn = verdict.scenario.clone();
             let fails = |scenario: &Scenario| trial.breaks_again(scenario, violation);
-            let shrunk = raft_sim::shrink(&drawn, tries, fails).scenario;
-            let verdict = judge(&shrunk, trial.variant).map_err(refuse)?;
+            // What no single run shows stays as it was found.
+            let single = violation.invariant != Invariant::Determinism;
+            let verdict = if single {
+                let small = raft_sim::shrink(&drawn, args.shrink_tries, fails).scenario;
+                judge(&small, trial.variant).map_err(refuse)?
+            } else {
+                verdict.clone()
+            };
             Some(Failure { seed, drawn, verdict })
         }
     };

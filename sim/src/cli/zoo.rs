@@ -1,14 +1,16 @@
 //! Bugs, and the seeds that catch them.
 
 use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
 
+use raft_sim::Scenario;
 use raft_sim::zoo::{ALL, Bug, Kill, Make, hunt};
 use serde_json::{Value, json};
 
 use crate::args::ZooArgs;
 use crate::output::{Colour, Output, Progress};
 use crate::parallel::in_order;
-use crate::{BROKEN, CLEAN};
+use crate::{BROKEN, CLEAN, file};
 
 /// From one start to the next: more seeds than anybody tries.
 const START: u64 = 1_000_000_000;
@@ -25,6 +27,7 @@ pub(crate) fn zoo(args: &ZooArgs, out: &Output) -> Result<u8, String> {
     };
     let mut kills = Vec::new();
     let mut results = Vec::new();
+    let mut failed = None;
     let mut rest = bugs.iter();
     in_order(hunts, args.jobs, None, work, |kill| {
         progress.step("");
@@ -32,14 +35,20 @@ pub(crate) fn zoo(args: &ZooArgs, out: &Output) -> Result<u8, String> {
         if kills.len() == args.starts.get() {
             progress.clear();
             if let Some(bug) = rest.next() {
-                let result = Hunted::new(bug, std::mem::take(&mut kills));
+                let mut result = Hunted::new(bug, std::mem::take(&mut kills));
+                if let Some(folder) = &args.out {
+                    failed = result.write(folder, args.tries).err();
+                }
                 result.report(out);
                 results.push(result);
             }
         }
-        ControlFlow::Continue(())
+        if failed.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
     progress.clear();
+    if let Some(reason) = failed {
+        return Err(reason);
+    }
     let missing = results.iter().filter(|result| result.missing.is_some()).count();
     let caught = results.iter().filter(|result| result.is_caught()).count();
     let free = results.len() - missing - caught;
@@ -53,6 +62,8 @@ struct Hunted<'a> {
     /// One for each start; none where it was not caught.
     kills: Vec<Option<Kill>>,
     missing: Option<&'static str>,
+    /// Where the shrunk scenario is, and its commands.
+    written: Option<(PathBuf, usize)>,
 }
 
 impl<'a> Hunted<'a> {
@@ -61,7 +72,7 @@ impl<'a> Hunted<'a> {
             Make::Missing(reason) => Some(reason),
             Make::Broken(_) => None,
         };
-        Self { bug, kills, missing }
+        Self { bug, kills, missing, written: None }
     }
 
     fn is_caught(&self) -> bool {
@@ -73,6 +84,17 @@ impl<'a> Hunted<'a> {
         let mut kills: Vec<_> = self.kills.iter().flatten().collect();
         kills.sort_by_key(|kill| kill.seeds);
         kills.get(kills.len() / 2).copied().filter(|_| self.is_caught())
+    }
+
+    /// Shrinks what shows the bug and writes it down.
+    fn write(&mut self, folder: &Path, tries: usize) -> Result<(), String> {
+        let (Some(kill), Some(trial)) = (self.median(), self.bug.trial()) else { return Ok(()) };
+        let fails = |scenario: &Scenario| trial.breaks_again(scenario, &kill.violation);
+        let small = raft_sim::shrink(&kill.scenario, tries, fails).scenario;
+        let path = folder.join(format!("bug-{:02}.json", self.bug.id));
+        file::write(&path, &small)?;
+        self.written = Some((path, small.commands.len()));
+        Ok(())
     }
 
     fn report(&self, out: &Output) {
@@ -90,7 +112,10 @@ impl<'a> Hunted<'a> {
                 out.paint(colour, &text)
             }
         };
-        out.say(&format!("{id:>2} {name}: {verdict}"));
+        let written = self.written.as_ref().map_or_else(String::new, |(path, commands)| {
+            format!("; {commands} commands in {}", path.display())
+        });
+        out.say(&format!("{id:>2} {name}: {verdict}{written}"));
         out.tell(&self.json());
     }
 
@@ -110,6 +135,8 @@ impl<'a> Hunted<'a> {
             "expected": expected.iter().map(|rule| rule.id()).collect::<Vec<_>>(),
             "as_expected": invariant.is_some_and(|rule| expected.contains(&rule)),
             "missing": self.missing,
+            "file": self.written.as_ref().map(|(path, _)| path.display().to_string()),
+            "commands": self.written.as_ref().map(|(_, commands)| commands),
         })
     }
 }

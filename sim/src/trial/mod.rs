@@ -13,7 +13,7 @@ pub use self::batch::{Batch, Failure, Least};
 pub use self::branches::{Branch, counting};
 pub use self::coverage::{Coverage, Effect};
 
-use crate::check::{Violation, liveness};
+use crate::check::{Invariant, Violation, liveness};
 use crate::command::Command;
 use crate::event::Happening;
 use crate::nemesis::{LATE_MAX_US, Nemesis, NemesisSettings};
@@ -167,6 +167,30 @@ impl Trial {
         Ok(verdict)
     }
 
+    /// Runs a seed twice. Two runs that differ break I20.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn run_twice(&self, seed: u64) -> Result<Verdict, ScenarioError> {
+        let mut verdict = self.run(seed)?;
+        let again = judge(&verdict.scenario, self.variant)?;
+        let same = (again.digest, again.events) == (verdict.digest, verdict.events);
+        if verdict.violation.is_none() && !same {
+            let run = |verdict: &Verdict| {
+                format!("digest {:016x} after {} events", verdict.digest, verdict.events)
+            };
+            verdict.violation = Some(Violation {
+                invariant: Invariant::Determinism,
+                at_us: verdict.virtual_us,
+                peer: 0,
+                entry: None,
+                before: run(&verdict),
+                now: run(&again),
+            });
+        }
+        Ok(verdict)
+    }
+
     /// Whether this scenario breaks the same rule as `violation`: what to shrink by.
     pub fn breaks_again(&self, scenario: &Scenario, violation: &Violation) -> bool {
         let again = judge(scenario, self.variant).ok().and_then(|verdict| verdict.violation);
@@ -177,7 +201,6 @@ impl Trial {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::Invariant;
     use crate::scenario::TimedCommand;
 
     #[test]
@@ -212,6 +235,7 @@ mod tests {
         for seed in 0..3 {
             let (one, two) = (trial.run(seed).unwrap(), trial.run(seed).unwrap());
             assert_eq!((one.digest, &one.coverage), (two.digest, &two.coverage));
+            assert_eq!(trial.run_twice(seed).unwrap().violation, None);
             let plain = judge(&one.scenario, Variant::default()).unwrap();
             assert_eq!((plain.digest, plain.events), (one.digest, one.events));
         }
