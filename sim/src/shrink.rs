@@ -30,6 +30,7 @@ pub struct Shrunk {
 pub fn shrink(scenario: &Scenario, tries: usize, fails: impl FnMut(&Scenario) -> bool) -> Shrunk {
     let mut search = Search { best: scenario.clone(), fails, left: tries, seeds: 0 };
     search.cut_tail();
+    search.halve_times();
     search.fewer_kinds();
     loop {
         let before = search.best.clone();
@@ -173,18 +174,20 @@ impl<F: FnMut(&Scenario) -> bool> Search<F> {
         }
     }
 
-    /// Less time: all of it first, then between any two commands.
-    fn shorter(&mut self) {
-        let halved = |timed: &TimedCommand| TimedCommand {
-            at_us: timed.at_us / 2,
-            command: timed.command.clone(),
-        };
+    /// All in half the time, again and again.
+    fn halve_times(&mut self) {
         loop {
-            let commands = self.best.commands.iter().map(halved).collect();
-            if !self.attempt(Scenario { commands, ..self.best.clone() }) {
-                break;
+            let mut candidate = self.best.clone();
+            candidate.commands.iter_mut().for_each(|timed| timed.at_us /= 2);
+            if !self.attempt(candidate) {
+                return;
             }
         }
+    }
+
+    /// Less time: all of it first, then between any two commands.
+    fn shorter(&mut self) {
+        self.halve_times();
         if self.best.commands.len() > FEW {
             return;
         }

@@ -3,7 +3,6 @@
 #![cfg(not(target_arch = "wasm32"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
 
-use raft_sim::shrink;
 use raft_sim::trial::judge;
 use raft_sim::zoo::{Bug, hunt};
 
@@ -12,8 +11,7 @@ fn shrunk(id: u32, start: u64, tries: usize) -> usize {
     let bug = Bug::by_id(id).unwrap();
     let (trial, kill) = (bug.trial().unwrap(), hunt(bug, start, 200).expect("it is caught"));
     let started = std::time::Instant::now();
-    let breaks = |scenario: &_| trial.breaks_again(scenario, &kill.violation);
-    let shrunk = shrink(&kill.scenario, tries, breaks);
+    let shrunk = trial.shrink(&kill.scenario, &kill.violation, tries);
     let small = &shrunk.scenario;
     println!(
         "bug {id}, {} from seed {}: {} commands to {} in {} tries, {:?}: {}",

@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
+use raft_sim::Happening;
 use raft_sim::trial::{judge, watch};
-use raft_sim::{Happening, Scenario};
 use serde_json::json;
 
 use crate::args::{ReplayArgs, RunArgs, ShrinkArgs};
@@ -68,8 +68,7 @@ pub(crate) fn shrink(args: &ShrinkArgs, out: &Output) -> Result<u8, String> {
     let Some(violation) = &verdict.violation else {
         return Err("no rule is broken: there is nothing to shrink".into());
     };
-    let fails = |scenario: &Scenario| trial.breaks_again(scenario, violation);
-    let shrunk = raft_sim::shrink(&scenario, args.tries, fails);
+    let shrunk = trial.shrink(&scenario, violation, args.tries);
     let small = judge(&shrunk.scenario, trial.variant).map_err(refuse)?;
     if let Some(path) = &args.out {
         file::write(path, &shrunk.scenario)?;

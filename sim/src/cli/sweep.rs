@@ -103,11 +103,10 @@ fn run(trial: &Trial, seed: u64, args: &SweepArgs) -> Result<(Verdict, Option<Fa
         None => None,
         Some(violation) => {
             let drawn = verdict.scenario.clone();
-            let fails = |scenario: &Scenario| trial.breaks_again(scenario, violation);
             // What no single run shows stays as it was found.
             let single = violation.invariant != Invariant::Determinism;
             let verdict = if single {
-                let small = raft_sim::shrink(&drawn, args.shrink_tries, fails).scenario;
+                let small = trial.shrink(&drawn, violation, args.shrink_tries).scenario;
                 judge(&small, trial.variant).map_err(refuse)?
             } else {
                 verdict.clone()

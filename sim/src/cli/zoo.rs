@@ -3,7 +3,6 @@
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use raft_sim::Scenario;
 use raft_sim::zoo::{ALL, Bug, Kill, Make, hunt};
 use serde_json::{Value, json};
 
@@ -89,8 +88,7 @@ impl<'a> Hunted<'a> {
     /// Shrinks what shows the bug and writes it down.
     fn write(&mut self, folder: &Path, tries: usize) -> Result<(), String> {
         let (Some(kill), Some(trial)) = (self.median(), self.bug.trial()) else { return Ok(()) };
-        let fails = |scenario: &Scenario| trial.breaks_again(scenario, &kill.violation);
-        let small = raft_sim::shrink(&kill.scenario, tries, fails).scenario;
+        let small = trial.shrink(&kill.scenario, &kill.violation, tries).scenario;
         let path = folder.join(format!("bug-{:02}.json", self.bug.id));
         file::write(&path, &small)?;
         self.written = Some((path, small.commands.len()));

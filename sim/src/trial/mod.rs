@@ -18,12 +18,15 @@ use crate::command::Command;
 use crate::event::Happening;
 use crate::nemesis::{LATE_MAX_US, Nemesis, NemesisSettings};
 use crate::scenario::{Scenario, ScenarioError, Settings};
+use crate::shrink::{Shrunk, shrink};
 use crate::variant::Variant;
 use crate::world::World;
 use coverage::Observer;
 
 /// Heartbeats for which a cluster must be quiet.
 const QUIET_HEARTBEATS: u32 = 20;
+/// Events of all runs that it may take to shrink a scenario: about half a minute.
+const SHRINK_EVENTS_MAX: u64 = 50_000_000;
 /// Election time-outs that a run goes on for after its last command, if that does not heal.
 const SETTLE_TIMEOUTS: u64 = 10;
 
@@ -50,7 +53,8 @@ pub struct Verdict {
 /// # Errors
 /// A scenario that cannot be run.
 pub fn judge(scenario: &Scenario, variant: Variant) -> Result<Verdict, ScenarioError> {
-    Ok(play(World::with_variant(scenario, variant)?, Observer::new(None)))
+    let world = World::with_variant(scenario, variant)?;
+    Ok(play(world, Observer::new(None), &Until::default()))
 }
 
 /// As [`judge`], and tells what happens: in order, but while a healed cluster recovers only the end
@@ -68,10 +72,23 @@ pub fn watch(
     if inside {
         world.listen();
     }
-    Ok(play(world, Observer::new(Some(listener))))
+    Ok(play(world, Observer::new(Some(listener)), &Until::default()))
 }
 
-fn play(mut world: World, mut observer: Observer<'_>) -> Verdict {
+/// Where to stop even if no rule is broken.
+struct Until {
+    time_us: u64,
+    /// The rule that matters, if only one does.
+    rule: Option<Invariant>,
+}
+
+impl Default for Until {
+    fn default() -> Self {
+        Self { time_us: u64::MAX, rule: None }
+    }
+}
+
+fn play(mut world: World, mut observer: Observer<'_>, until: &Until) -> Verdict {
     let scenario = world.scenario().clone();
     branches::forget();
     let last_us = scenario.commands.last().map_or(0, |timed| timed.at_us);
@@ -79,11 +96,12 @@ fn play(mut world: World, mut observer: Observer<'_>) -> Verdict {
     let election_us = scenario.settings.tick_us * u64::from(scenario.settings.election_tick);
     let lives = if healed {
         let calm_us = u64::from(NemesisSettings::default().calm_timeouts) * election_us;
-        observer.run_until(&mut world, last_us.saturating_add(calm_us));
+        observer.run_until(&mut world, last_us.saturating_add(calm_us).min(until.time_us));
         let quiet_us = last_us.saturating_add(calm_us.max(late_us(&scenario)));
-        recovers(&mut world, quiet_us, &mut observer)
+        recovers(&mut world, quiet_us, &mut observer, until)
     } else {
-        observer.run_until(&mut world, last_us.saturating_add(SETTLE_TIMEOUTS * election_us));
+        let end_us = last_us.saturating_add(SETTLE_TIMEOUTS * election_us);
+        observer.run_until(&mut world, end_us.min(until.time_us));
         Ok(())
     };
     let violation = world.violation().cloned().or(lives.err());
@@ -104,14 +122,21 @@ fn recovers(
     world: &mut World,
     quiet_us: u64,
     observer: &mut Observer<'_>,
+    until: &Until,
 ) -> Result<(), Violation> {
-    if world.violation().is_some() {
+    if world.violation().is_some() || world.now_us() >= until.time_us {
         return Ok(());
     }
     liveness::converges(world)?;
+    if until.rule == Some(Invariant::Convergence) {
+        return Ok(());
+    }
     observer.run_until(world, quiet_us);
     liveness::stays_quiet(world, QUIET_HEARTBEATS)?;
     observer.look(world);
+    if until.rule == Some(Invariant::Quiet) {
+        return Ok(());
+    }
     // Another minority each time.
     let voters = liveness::voters(world);
     let minority = voters.len().saturating_sub(1) / 2;
@@ -191,10 +216,35 @@ impl Trial {
         Ok(verdict)
     }
 
-    /// Whether this scenario breaks the same rule as `violation`: what to shrink by.
-    pub fn breaks_again(&self, scenario: &Scenario, violation: &Violation) -> bool {
-        let again = judge(scenario, self.variant).ok().and_then(|verdict| verdict.violation);
-        again.is_some_and(|again| again.invariant == violation.invariant)
+    /// The least that breaks the same rule, and no later, as far as so many runs find it. A run that
+    /// goes round in circles has millions of events, so those of all runs are bounded, too.
+    pub fn shrink(&self, scenario: &Scenario, violation: &Violation, tries: usize) -> Shrunk {
+        let mut events = 0;
+        let mut fails = |scenario: &Scenario| {
+            if events > SHRINK_EVENTS_MAX {
+                return false;
+            }
+            let (fails, more) = self.breaks_again(scenario, violation);
+            events += more;
+            fails
+        };
+        let shrunk = shrink(scenario, tries, &mut fails);
+        Shrunk { finished: shrunk.finished && events <= SHRINK_EVENTS_MAX, ..shrunk }
+    }
+
+    /// Whether a scenario breaks that rule by then, and the events that it took to tell.
+    fn breaks_again(&self, scenario: &Scenario, violation: &Violation) -> (bool, u64) {
+        let rule = violation.invariant;
+        let heals = scenario.commands.last().is_some_and(|c| c.command == Command::HealAll);
+        // What only a healed cluster owes needs no run to tell.
+        let world = World::with_variant(scenario, self.variant);
+        let Some(world) = world.ok().filter(|_| heals || !rule.is_liveness()) else {
+            return (false, 0);
+        };
+        let until = Until { time_us: violation.at_us, rule: Some(rule) };
+        let verdict = play(world, Observer::new(None), &until);
+        let again = verdict.violation.is_some_and(|again| again.invariant == rule);
+        (again, verdict.events)
     }
 }
 
