@@ -25,8 +25,8 @@ use coverage::Observer;
 
 /// Heartbeats for which a cluster must be quiet.
 const QUIET_HEARTBEATS: u32 = 20;
-/// Events of all runs that it may take to shrink a scenario: about half a minute.
-const SHRINK_EVENTS_MAX: u64 = 50_000_000;
+/// Events of all runs that it may take to shrink a scenario: some ten seconds.
+const SHRINK_EVENTS_MAX: u64 = 20_000_000;
 /// Election time-outs that a run goes on for after its last command, if that does not heal.
 const SETTLE_TIMEOUTS: u64 = 10;
 
