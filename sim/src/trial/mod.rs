@@ -16,6 +16,7 @@ pub use self::coverage::{Coverage, Effect};
 use crate::check::{Invariant, Violation, liveness};
 use crate::command::Command;
 use crate::event::Happening;
+use crate::linear;
 use crate::nemesis::{LATE_MAX_US, Nemesis, NemesisSettings};
 use crate::scenario::{Scenario, ScenarioError, Settings};
 use crate::shrink::{Shrunk, shrink};
@@ -27,6 +28,8 @@ use coverage::Observer;
 const QUIET_HEARTBEATS: u32 = 20;
 /// Events of all runs that it may take to shrink a scenario: some ten seconds.
 const SHRINK_EVENTS_MAX: u64 = 20_000_000;
+/// How long to search for an order of a history that may still change.
+const UNSETTLED_STATES_MAX: u64 = 100_000;
 /// Election time-outs that a run goes on for after its last command, if that does not heal.
 const SETTLE_TIMEOUTS: u64 = 10;
 
@@ -91,6 +94,7 @@ impl Default for Until {
 fn play(mut world: World, mut observer: Observer<'_>, until: &Until) -> Verdict {
     let scenario = world.scenario().clone();
     branches::forget();
+    world.keep_history();
     let last_us = scenario.commands.last().map_or(0, |timed| timed.at_us);
     let healed = scenario.commands.last().is_some_and(|c| c.command == Command::HealAll);
     let election_us = scenario.settings.tick_us * u64::from(scenario.settings.election_tick);
@@ -102,7 +106,7 @@ fn play(mut world: World, mut observer: Observer<'_>, until: &Until) -> Verdict 
     } else {
         let end_us = last_us.saturating_add(SETTLE_TIMEOUTS * election_us);
         observer.run_until(&mut world, end_us.min(until.time_us));
-        Ok(())
+        is_linearizable(&world, false)
     };
     let violation = world.violation().cloned().or(lives.err());
     let mut coverage = observer.finish(&world);
@@ -137,6 +141,10 @@ fn recovers(
     if until.rule == Some(Invariant::Quiet) {
         return Ok(());
     }
+    is_linearizable(world, true)?;
+    if until.rule == Some(Invariant::Linearizability) {
+        return Ok(());
+    }
     // Another minority each time.
     let voters = liveness::voters(world);
     let minority = voters.len().saturating_sub(1) / 2;
@@ -145,6 +153,24 @@ fn recovers(
     let dead: Vec<_> = voters.iter().cycle().skip(first).take(minority).copied().collect();
     liveness::majority_suffices(world, &dead)?;
     Ok(())
+}
+
+/// I16, of all that clients saw. Only once the world has settled is it known what became of writes
+/// that were never answered; before, a history that is too hard to judge is let pass.
+fn is_linearizable(world: &World, settled: bool) -> Result<(), Violation> {
+    // Without sessions a write that was sent twice may take effect twice, and nothing is promised.
+    if world.violation().is_some() || !world.scenario().settings.sessions {
+        return Ok(());
+    }
+    let verdict = if settled {
+        world.judge_history()
+    } else {
+        linear::check_within(&world.history(), UNSETTLED_STATES_MAX)
+    };
+    let linear::Verdict::NotLinearizable(why) = verdict else { return Ok(()) };
+    let linear::Explanation { before, now, .. } = *why;
+    let (invariant, at_us) = (Invariant::Linearizability, world.now_us());
+    Err(Violation { invariant, at_us, peer: 0, entry: None, before, now })
 }
 
 /// After that long nothing of the faults is on its way any more, and every client has had the time
