@@ -32,7 +32,11 @@ mod network;
 mod node;
 mod rng;
 mod scenario;
+mod shrink;
+pub mod trial;
+mod variant;
 mod world;
+pub mod zoo;
 
 pub use check::{Invariant, Violation, liveness};
 pub use client::{Outcome, Reply, Request};
@@ -46,4 +50,6 @@ pub use node::{Ear, Node};
 pub use scenario::{
     MemberChange, Op, Reads, Role, Scenario, ScenarioError, Settings, Span, TimedCommand, VERSION,
 };
+pub use shrink::{Shrunk, shrink};
+pub use variant::Variant;
 pub use world::{Resume, World};

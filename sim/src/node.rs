@@ -2,7 +2,7 @@
 
 use raft_core::proto::metapb;
 use raft_core::{Event, Rules, Tracer};
-use raft_kv::{Engines, LogGc, Peer, PeerConfig, Store, StoreConfig, Work};
+use raft_kv::{Engines, LogGc, Peer, PeerConfig, Store, StoreConfig, StoreRules, Work};
 
 use crate::backlog::Backlog;
 use crate::disk::Disk;
@@ -157,7 +157,7 @@ impl Node {
         &mut self,
         id: u64,
         scenario: &Scenario,
-        rules: Rules,
+        (rules, store_rules): (Rules, StoreRules),
         listens: bool,
     ) -> raft_kv::Result<()> {
         self.incarnation += 1;
@@ -178,6 +178,7 @@ impl Node {
             max_inflight_msgs: settings.appends_in_flight_max,
             broadcast_commit: settings.broadcast_commit,
             rules,
+            store_rules,
             ..PeerConfig::new(metapb::Peer { id, store_id: id, role: 0 }, REGION)
         };
         let ear = Ear { listens, heard: Vec::new() };

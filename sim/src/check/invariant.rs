@@ -93,6 +93,11 @@ impl Invariant {
         self.words().0
     }
 
+    /// Whether it says that something good happens in the end, not that nothing bad ever does.
+    pub fn is_liveness(self) -> bool {
+        self >= Self::Convergence
+    }
+
     /// The name in words.
     pub fn name(self) -> &'static str {
         self.words().1

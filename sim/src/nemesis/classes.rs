@@ -348,7 +348,7 @@ impl FaultClass {
 }
 
 /// No message and no request comes later than that after its time.
-pub(super) const LATE_MAX_US: u64 = 8_000_000;
+pub(crate) const LATE_MAX_US: u64 = 8_000_000;
 /// Strikes of one class in a run at most.
 const STRIKES_MAX: u32 = 300;
 

@@ -10,7 +10,8 @@ mod classes;
 use serde::{Deserialize, Serialize};
 
 pub use self::classes::FaultClass;
-use self::classes::{LATE_MAX_US, Plan};
+pub(crate) use self::classes::LATE_MAX_US;
+use self::classes::Plan;
 use crate::command::Command;
 use crate::rng::{WorldRng, mix};
 use crate::scenario::{

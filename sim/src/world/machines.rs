@@ -281,7 +281,7 @@ impl World {
     pub(super) fn start_peer(&mut self, id: u64) -> raft_kv::Result<()> {
         let phase = 1 + self.rng.below(self.scenario.settings.tick_us);
         let Some(node) = self.nodes.get_mut(&id) else { return Ok(()) };
-        node.start(id, &self.scenario, self.rules, self.listens)?;
+        node.start(id, &self.scenario, (self.rules, self.store_rules), self.listens)?;
         node.next_tick_us = if node.is_frozen() { FROZEN } else { self.now_us + phase };
         if !node.is_frozen() {
             let tick = Event::Tick { peer: id, incarnation: node.incarnation };

@@ -31,7 +31,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use raft_core::Rules;
-use raft_kv::{Batches, Engines, bootstrap, bootstrap_store, single_region};
+use raft_kv::{Batches, Engines, StoreRules, bootstrap, bootstrap_store, single_region};
 
 use self::facts::Watch;
 use self::queue::{Event, Line, Queue};
@@ -46,12 +46,14 @@ use crate::network::{Flight, Network};
 use crate::node::{CLUSTER, Node, REGION};
 use crate::rng::{WorldRng, mix};
 use crate::scenario::{Scenario, ScenarioError, TimedCommand};
+use crate::variant::Variant;
 
 /// A cluster, its network, its disks, its clients and its time.
 #[derive(Clone, Debug)]
 pub struct World {
     scenario: Scenario,
     rules: Rules,
+    store_rules: StoreRules,
     flaws: Flaws,
     now_us: u64,
     queue: Queue,
@@ -120,11 +122,19 @@ impl World {
         rules: Rules,
         flaws: Flaws,
     ) -> Result<Self, ScenarioError> {
+        Self::with_variant(scenario, Variant { rules, flaws, ..Variant::default() })
+    }
+
+    /// A fresh cluster that differs from an honest one in anything of this, to see what breaks.
+    ///
+    /// # Errors
+    /// A scenario that cannot be run.
+    pub fn with_variant(scenario: &Scenario, variant: Variant) -> Result<Self, ScenarioError> {
         scenario.validate()?;
         let disk = |id| Self::fresh_disk(scenario, id).map(|disk| (id, disk));
         let disks = scenario.store_ids().map(disk).collect::<Result<_, _>>()?;
         let resume = Resume { disks, ..Resume::default() };
-        Self::start(scenario, resume, rules, flaws)
+        Self::start(scenario, resume, variant)
     }
 
     /// A store's disk on the first day.
@@ -146,15 +156,10 @@ impl World {
     /// A scenario that cannot be run, or a disk that no peer can start from.
     pub fn resume(scenario: &Scenario, resume: Resume) -> Result<Self, ScenarioError> {
         scenario.validate()?;
-        Self::start(scenario, resume, Rules::default(), Flaws::default())
+        Self::start(scenario, resume, Variant::default())
     }
 
-    fn start(
-        scenario: &Scenario,
-        resume: Resume,
-        rules: Rules,
-        flaws: Flaws,
-    ) -> Result<Self, ScenarioError> {
+    fn start(scenario: &Scenario, resume: Resume, variant: Variant) -> Result<Self, ScenarioError> {
         let settings = &scenario.settings;
         let mut disks = resume.disks;
         let node = |id| {
@@ -162,8 +167,9 @@ impl World {
         };
         let mut world = Self {
             scenario: scenario.clone(),
-            rules,
-            flaws,
+            rules: variant.rules,
+            store_rules: variant.store_rules,
+            flaws: variant.flaws,
             now_us: resume.now_us,
             queue: Queue::default(),
             rng: WorldRng::new(mix(scenario.seed, resume.epoch)),

@@ -1,0 +1,140 @@
+//! Bugs, and the seeds that catch them.
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use raft_sim::zoo::{ALL, Bug, Kill, Make, hunt};
+use serde_json::{Value, json};
+
+use crate::args::ZooArgs;
+use crate::output::{Colour, Output, Progress};
+use crate::parallel::in_order;
+use crate::{BROKEN, CLEAN, file};
+
+/// From one start to the next: more seeds than anybody tries.
+const START: u64 = 1_000_000_000;
+
+pub(crate) fn zoo(args: &ZooArgs, out: &Output) -> Result<u8, String> {
+    let bugs: Vec<&Bug> = if args.id.is_empty() { ALL.iter().collect() } else { args.id.clone() };
+    let starts = args.starts.get() as u64;
+    // A broken core that fails an assertion of its own is no news.
+    std::panic::set_hook(Box::new(|_| {}));
+    let mut progress = Progress::new(out, "hunts", bugs.len() as u64 * starts);
+    let hunts = bugs.iter().flat_map(|bug| (0..starts).map(move |start| (*bug, start)));
+    let work = |(bug, start): (&Bug, u64)| {
+        hunt(bug, args.from.wrapping_add(start.wrapping_mul(START)), args.seeds)
+    };
+    let mut kills = Vec::new();
+    let mut results = Vec::new();
+    let mut failed = None;
+    let mut rest = bugs.iter();
+    in_order(hunts, args.jobs, None, work, |kill| {
+        progress.step("");
+        kills.push(kill);
+        if kills.len() == args.starts.get() {
+            progress.clear();
+            if let Some(bug) = rest.next() {
+                let mut result = Hunted::new(bug, std::mem::take(&mut kills));
+                if let Some(folder) = &args.out {
+                    failed = result.write(folder, args.tries).err();
+                }
+                result.report(out);
+                results.push(result);
+            }
+        }
+        if failed.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    progress.clear();
+    if let Some(reason) = failed {
+        return Err(reason);
+    }
+    let missing = results.iter().filter(|result| result.missing.is_some()).count();
+    let caught = results.iter().filter(|result| result.is_caught()).count();
+    let free = results.len() - missing - caught;
+    out.say(&format!("{caught} caught, {free} not caught, {missing} cannot be made yet"));
+    Ok(if free == 0 { CLEAN } else { BROKEN })
+}
+
+/// What became of a bug.
+struct Hunted<'a> {
+    bug: &'a Bug,
+    /// One for each start; none where it was not caught.
+    kills: Vec<Option<Kill>>,
+    missing: Option<&'static str>,
+    /// Where the shrunk scenario is, and its commands.
+    written: Option<(PathBuf, usize)>,
+}
+
+impl<'a> Hunted<'a> {
+    fn new(bug: &'a Bug, kills: Vec<Option<Kill>>) -> Self {
+        let missing = match bug.make {
+            Make::Missing(reason) => Some(reason),
+            Make::Broken(_) => None,
+        };
+        Self { bug, kills, missing, written: None }
+    }
+
+    fn is_caught(&self) -> bool {
+        self.kills.iter().all(Option::is_some)
+    }
+
+    /// The kill that took neither few nor many seeds.
+    fn median(&self) -> Option<&Kill> {
+        let mut kills: Vec<_> = self.kills.iter().flatten().collect();
+        kills.sort_by_key(|kill| kill.seeds);
+        kills.get(kills.len() / 2).copied().filter(|_| self.is_caught())
+    }
+
+    /// Shrinks what shows the bug and writes it down.
+    fn write(&mut self, folder: &Path, tries: usize) -> Result<(), String> {
+        let (Some(kill), Some(trial)) = (self.median(), self.bug.trial()) else { return Ok(()) };
+        let small = trial.shrink(&kill.scenario, &kill.violation, tries).scenario;
+        let path = folder.join(format!("bug-{:02}.json", self.bug.id));
+        file::write(&path, &small)?;
+        self.written = Some((path, small.commands.len()));
+        Ok(())
+    }
+
+    fn report(&self, out: &Output) {
+        let Bug { id, name, expected, .. } = self.bug;
+        let median = self.median();
+        let verdict = match (self.missing, median) {
+            (Some(reason), _) => out.paint(Colour::Yellow, &format!("cannot be made: {reason}")),
+            (None, None) => out.paint(Colour::Red, "not caught"),
+            (None, Some(Kill { violation, seeds, seed, .. })) => {
+                let rule = violation.invariant;
+                let as_expected = expected.contains(&rule);
+                let colour = if as_expected { Colour::Green } else { Colour::Yellow };
+                let odd = if as_expected { "" } else { ", not as expected" };
+                let text = format!("{rule} after {seeds} seeds (seed {seed}){odd}");
+                out.paint(colour, &text)
+            }
+        };
+        let written = self.written.as_ref().map_or_else(String::new, |(path, commands)| {
+            format!("; {commands} commands in {}", path.display())
+        });
+        out.say(&format!("{id:>2} {name}: {verdict}{written}"));
+        out.tell(&self.json());
+    }
+
+    fn json(&self) -> Value {
+        let Bug { id, name, expected, .. } = self.bug;
+        let median = self.median();
+        let invariant = median.map(|kill| kill.violation.invariant);
+        let starts = self.kills.iter().map(|kill| kill.as_ref().map(|kill| kill.seeds));
+        json!({
+            "id": id,
+            "name": name,
+            "caught": self.is_caught(),
+            "invariant": invariant.map(raft_sim::Invariant::id),
+            "seeds": median.map(|kill| kill.seeds),
+            "seed": median.map(|kill| kill.seed),
+            "starts": starts.collect::<Vec<_>>(),
+            "expected": expected.iter().map(|rule| rule.id()).collect::<Vec<_>>(),
+            "as_expected": invariant.is_some_and(|rule| expected.contains(&rule)),
+            "missing": self.missing,
+            "file": self.written.as_ref().map(|(path, _)| path.display().to_string()),
+            "commands": self.written.as_ref().map(|(_, commands)| commands),
+        })
+    }
+}

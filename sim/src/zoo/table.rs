@@ -1,0 +1,184 @@
+//! All bugs of the catalogue, in the order of their numbers.
+
+use super::Make::Missing;
+use super::{Broken, Bug, Make, rules};
+use crate::check::Invariant::{self, *};
+use crate::nemesis::FaultClass;
+use crate::scenario::{Reads, Settings, Span};
+use crate::variant::Variant;
+
+const fn bug(id: u32, name: &'static str, expected: &'static [Invariant], make: Make) -> Bug {
+    Bug { id, name, expected, make }
+}
+
+/// Under all faults and drawn settings.
+const fn by(variant: fn() -> Variant) -> Make {
+    with(variant, |_| {})
+}
+
+/// With settings of its own.
+const fn with(variant: fn() -> Variant, tweak: fn(&mut Settings)) -> Make {
+    Make::Broken(Broken { variant, tweak, classes: &[] })
+}
+
+/// Under faults of its own.
+const fn under(
+    classes: &'static [FaultClass],
+    variant: fn() -> Variant,
+    tweak: fn(&mut Settings),
+) -> Make {
+    Make::Broken(Broken { variant, tweak, classes })
+}
+
+/// Faults that separate a leader from the others while clocks run apart.
+const CLOCKS_AND_CUTS: &[FaultClass] = &[
+    FaultClass::Drift,
+    FaultClass::Freezes,
+    FaultClass::Pauses,
+    FaultClass::Partitions,
+    FaultClass::Isolation,
+    FaultClass::Campaigns,
+];
+
+/// Entries that wait to be sent, and messages that carry one at a time.
+fn one_by_one(settings: &mut Settings) {
+    settings.append_bytes_max = 1;
+    settings.appends_in_flight_max = 8;
+}
+
+fn lease(settings: &mut Settings) {
+    settings.reads = Reads::Lease;
+    settings.check_quorum = true;
+}
+
+fn by_index(settings: &mut Settings) {
+    settings.reads = Reads::Index;
+}
+
+fn pre_vote(settings: &mut Settings) {
+    settings.pre_vote = true;
+}
+
+/// The log is dropped early, so that who was away gets a snapshot.
+fn short_logs(settings: &mut Settings) {
+    settings.log_gc_ticks = 1;
+    settings.log_gc_entries = 2;
+}
+
+/// Messages that all travel for the same time, longer than a tick.
+fn far_apart(settings: &mut Settings) {
+    settings.tick_us = 50_000;
+    settings.latency = Span { min_us: 100_000, max_us: 100_000 };
+}
+
+const NO_HOOK_IN_CORE: &str = "no rule of the core decides it";
+const NO_FLAW: &str = "no flaw of the driver does it";
+const NO_KIND: &str = "the rule for terms does not know the kind of the message";
+const NO_MEMBERS: &str = "no rule of the core decides who is counted";
+
+/// All of them.
+#[rustfmt::skip]
+pub const ALL: [Bug; 57] = [
+    bug(1, "an older term's entry is committed by counting", &[CommitRule, LeaderCompleteness],
+        with(rules::counts_older_terms, one_by_one)),
+    bug(2, "the vote is not persisted", &[VoteOnce, DiskMirror], Missing(NO_FLAW)),
+    bug(3, "the term is not persisted", &[Monotonicity, VoteOnce, DiskMirror], Missing(NO_FLAW)),
+    bug(4, "a peer votes twice in a term", &[VoteOnce, ElectionSafety],
+        by(rules::votes_twice)),
+    bug(5, "votes do not ask how new a log is", &[LeaderCompleteness],
+        by(rules::votes_blindly)),
+    bug(6, "logs are compared by length only", &[LeaderCompleteness],
+        by(rules::compares_lengths)),
+    bug(7, "logs are compared by the last term only", &[LeaderCompleteness],
+        by(rules::compares_terms)),
+    bug(8, "every append cuts the log", &[Truncation, CommitDurability, Outbox],
+        by(rules::always_truncates)),
+    bug(9, "a follower commits its own tail", &[StateMachineSafety, CommitDurability],
+        by(rules::commits_own_tail)),
+    bug(10, "a heartbeat commits what a follower may not hold", &[StateMachineSafety],
+        by(rules::unclamped_heartbeat)),
+    bug(11, "reads are served before a commit of the own term", &[ReadFreshness, Linearizability],
+        with(rules::reads_before_own_commit, by_index)),
+    bug(12, "reads are served without a quorum", &[ReadFreshness, Linearizability],
+        with(rules::reads_without_quorum, by_index)),
+    bug(13, "a lease ignores that clocks drift", &[ReadFreshness, Linearizability],
+        under(CLOCKS_AND_CUTS, Variant::default, lease)),
+    bug(14, "messages of older terms are taken",
+        &[Truncation, StateMachineSafety, ElectionSafety, VoteOnce],
+        by(rules::takes_older_terms)),
+    bug(15, "a follower vouches for its tail", &[CommitDurability, Outbox, StateMachineSafety],
+        by(rules::vouches_for_tail)),
+    bug(16, "a rejection counts as success", &[CommitDurability, LogOrder],
+        Missing(NO_HOOK_IN_CORE)),
+    bug(17, "messages leave before their promise is durable", &[Outbox, VoteOnce, CommitDurability],
+        by(rules::acknowledges_too_early)),
+    bug(18, "a leader counts its entry before it is durable", &[CommitDurability],
+        Missing("the store does not let its core acknowledge on append")),
+    bug(19, "a late vote counts in another term", &[ElectionSafety], Missing(NO_KIND)),
+    bug(20, "votes of an earlier campaign count", &[ElectionSafety], Missing(NO_HOOK_IN_CORE)),
+    bug(21, "half of the peers are a quorum", &[CommitDurability, ElectionSafety],
+        by(rules::half_a_quorum)),
+    bug(22, "a retried command is executed again", &[ExactlyOnce, Linearizability],
+        by(rules::executes_again)),
+    bug(23, "entries in conflict are kept", &[StateMachineSafety, LogMatching, CommitDurability],
+        by(rules::never_truncates)),
+    bug(24, "an append is taken without a look at what is before it",
+        &[LogMatching, LogOrder, Outbox],
+        by(rules::no_check_before)),
+    bug(25, "an append is taken if the entry before it is there, of whatever term", &[LogMatching],
+        by(rules::checks_index_only)),
+    bug(26, "a vote outlives its term", &[Convergence], by(rules::vote_outlives_term)),
+    bug(27, "a leader never steps back to where logs agree", &[Convergence],
+        by(rules::never_steps_back)),
+    bug(28, "all election time-outs are equal", &[Convergence],
+        under(&[FaultClass::Isolation], rules::fixed_timeouts, far_apart)),
+    bug(29, "a candidate campaigns again in the same term", &[Convergence],
+        Missing(NO_HOOK_IN_CORE)),
+    bug(30, "a read is answered before its index is applied", &[ReadFreshness, Linearizability],
+        with(rules::serves_too_early, by_index)),
+    bug(31, "a retried read reuses an older round", &[ReadFreshness], Missing(NO_HOOK_IN_CORE)),
+    bug(32, "an acknowledgement of an older term counts", &[LogOrder, CommitDurability],
+        Missing(NO_KIND)),
+    bug(33, "nobody steps down for a higher term", &[Convergence, Quiet],
+        by(rules::never_steps_down)),
+    bug(34, "a refused vote resets the election timer", &[Convergence], Missing(NO_HOOK_IN_CORE)),
+    bug(35, "one vote that comes twice counts twice", &[ElectionSafety], Missing(NO_HOOK_IN_CORE)),
+    bug(36, "a snapshot has no sessions", &[ExactlyOnce, SnapshotFidelity],
+        with(rules::snapshot_without_sessions, short_logs)),
+    bug(37, "a snapshot has no members", &[Membership, SnapshotFidelity],
+        with(rules::snapshot_without_members, short_logs)),
+    bug(38, "an old snapshot is taken", &[Monotonicity, SnapshotFidelity, Truncation],
+        with(rules::takes_old_snapshots, short_logs)),
+    bug(39, "a snapshot of what is applied is labelled with the commit index",
+        &[SnapshotFidelity, StateMachineSafety], with(rules::snapshot_labelled_commit, short_logs)),
+    bug(40, "a snapshot leaves a tail in conflict", &[LogMatching, Truncation],
+        Missing(NO_HOOK_IN_CORE)),
+    bug(41, "entries that were cut come back at a restart", &[DiskMirror, LeaderCompleteness],
+        Missing(NO_FLAW)),
+    bug(42, "an older snapshot's write acknowledges a newer one", &[Outbox], Missing(NO_FLAW)),
+    bug(43, "the quorum's index is taken from an unsorted list", &[CommitDurability],
+        Missing(NO_HOOK_IN_CORE)),
+    bug(44, "members change before a commit of the own term", &[Membership, LeaderCompleteness],
+        Missing(NO_HOOK_IN_CORE)),
+    bug(45, "two changes of members at once", &[Membership, ElectionSafety],
+        by(rules::changes_at_once)),
+    bug(46, "one half of a joint configuration elects", &[Membership, ElectionSafety],
+        by(rules::one_half_elects)),
+    bug(47, "members are not set back when their entry is cut", &[Membership], Missing(NO_MEMBERS)),
+    bug(48, "a leader that was removed counts itself", &[CommitDurability, Membership],
+        Missing(NO_MEMBERS)),
+    bug(49, "learners count", &[CommitDurability, Membership], Missing(NO_MEMBERS)),
+    bug(50, "a pre-vote raises the term", &[Undisturbed], Missing(NO_HOOK_IN_CORE)),
+    bug(51, "a pre-vote does not ask how new a log is", &[Quiet, Convergence],
+        with(rules::pre_votes_blindly, pre_vote)),
+    bug(52, "no leader checks its quorum", &[Convergence],
+        Missing("no run asks for progress while links are cut")),
+    bug(53, "a leader drops what a follower lacks and sends no snapshot", &[Convergence],
+        Missing(NO_FLAW)),
+    bug(54, "the window of appends is not freed by a loss", &[Convergence],
+        Missing(NO_HOOK_IN_CORE)),
+    bug(55, "the order of a map or a clock decides", &[Determinism], Missing(NO_HOOK_IN_CORE)),
+    bug(56, "a hash depends on the machine's word", &[Determinism], Missing(NO_HOOK_IN_CORE)),
+    bug(57, "the two engines are written one after the other", &[DiskMirror, Monotonicity],
+        by(rules::two_transactions)),
+];
