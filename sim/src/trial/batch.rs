@@ -34,7 +34,7 @@ pub struct Least {
 
 impl Default for Least {
     fn default() -> Self {
-        Self { hits: 100, commits: 5, elections: 1, reads: 1 }
+        Self { hits: 100, commits: 3, elections: 1, reads: 2 }
     }
 }
 

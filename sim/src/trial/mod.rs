@@ -26,8 +26,8 @@ use coverage::Observer;
 
 /// Heartbeats for which a cluster must be quiet.
 const QUIET_HEARTBEATS: u32 = 20;
-/// Events of all runs that it may take to shrink a scenario: some ten seconds.
-const SHRINK_EVENTS_MAX: u64 = 20_000_000;
+/// Events of all runs that it may take to shrink a scenario: about half a minute.
+const SHRINK_EVENTS_MAX: u64 = 60_000_000;
 /// How long to search for an order of a history that may still change.
 const UNSETTLED_STATES_MAX: u64 = 100_000;
 /// Election time-outs that a run goes on for after its last command, if that does not heal.
