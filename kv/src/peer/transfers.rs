@@ -36,9 +36,9 @@ impl<T: Tracer> Peer<T> {
     }
 
     fn address(&self, to: Member, pieces: Pieces) -> Vec<RaftMessage> {
-        let address = |(chunk, message)| RaftMessage {
-            snapshot_chunk: Some(chunk),
-            message,
+        let address = |(chunk, message): (SnapshotChunk, Option<Message>)| RaftMessage {
+            snapshot_chunk: Some(Box::new(chunk)),
+            message: message.map(Box::new),
             ..self.envelope(to)
         };
         pieces.into_iter().map(address).collect()
@@ -108,10 +108,15 @@ impl<T: Tracer> Peer<T> {
         let committed = self.raft().log().committed();
         self.receiver.drop_stale(committed);
         let received = self.receiver.receive(chunk, from.id, committed);
-        let ack = RaftMessage { snapshot_ack: Some(received.ack), ..self.envelope(from) };
+        let snapshot_ack = Some(received.ack);
+        let ack = RaftMessage { snapshot_ack, ..self.envelope(from) };
         self.outbox.messages.push(ack);
         if let Some(message) = message.filter(|_| received.complete) {
             self.node.step(message)?;
+            let pending = self.raft().log().pending_snapshot().map(EntryId::of_snapshot);
+            if let Some(id) = pending {
+                self.receiver.accept(id);
+            }
         }
         match received.refused {
             Some(_) => Err(Error::Snapshot(received.refused.unwrap_or_default())),

@@ -321,7 +321,7 @@ fn healing_all_mends_every_disk_and_starts_every_peer() {
 fn amnesia_may_break_the_rules_but_no_peer() {
     let classes = vec![FaultClass::Amnesia, FaultClass::Crashes, FaultClass::Partitions];
     let settings =
-        NemesisSettings { classes, faults_us: 10 * SECOND, ..NemesisSettings::default() };
+        NemesisSettings { classes, faults_us: Some(10 * SECOND), ..NemesisSettings::default() };
     for seed in 0..12 {
         let nemesis = Nemesis::new(seed, &settings);
         let mut world = World::new(&nemesis.scenario).unwrap();
