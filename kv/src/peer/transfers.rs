@@ -105,9 +105,19 @@ impl<T: Tracer> Peer<T> {
         if chunk.last {
             self.check_snapshot(chunk, message.as_ref())?;
         }
-        let committed = self.raft().log().committed();
-        self.receiver.drop_stale(committed);
-        let received = self.receiver.receive(chunk, from.id, committed);
+        let log = self.raft().log();
+        let (id, committed) = (EntryId::new(chunk.term, chunk.index), log.committed());
+        // The core has accepted a snapshot and the disk was busy since: its records stay.
+        let due = log.pending_snapshot().map(EntryId::of_snapshot);
+        let due = due.filter(|&due| self.receiver.holds(due));
+        if due.is_some_and(|due| due != id) {
+            return Err(Error::Snapshot("another one is about to be installed"));
+        }
+        let news = (self.config.rules.accept_snapshot)(id.index, committed);
+        if due.is_none() {
+            self.receiver.drop_stale(committed);
+        }
+        let received = self.receiver.receive(chunk, from.id, news);
         let ack = RaftMessage { snapshot_ack: Some(received.ack), ..self.envelope(from) };
         self.outbox.messages.push(ack);
         if let Some(message) = message.filter(|_| received.complete) {
