@@ -12,4 +12,18 @@ pub struct Flaws {
     pub early_messages: bool,
     /// It goes on after an error of the disk as if the write had succeeded.
     pub ignored_errors: bool,
+    /// It never writes for whom the peer voted.
+    pub forgotten_votes: bool,
+    /// It never writes the term, only the entries: after a restart that of the last one is left.
+    pub forgotten_terms: bool,
+    /// It does not delete entries that were cut off the log, and takes what it finds after the last
+    /// one for the rest of the log.
+    pub kept_tails: bool,
+    /// It tells a leader that its entries are durable when they are sent, while they are being
+    /// written.
+    pub early_receipts: bool,
+    /// Once a snapshot is durable, it takes that for a receipt of the next one.
+    pub stale_receipts: bool,
+    /// It sends no snapshots.
+    pub unsent_snapshots: bool,
 }

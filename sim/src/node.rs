@@ -47,6 +47,8 @@ pub struct Node {
     pub(crate) backlog: Option<Backlog>,
     /// Where the next write is to end.
     pub(crate) armed: Option<CrashPoint>,
+    /// A snapshot was installed since the start.
+    pub(crate) installed: bool,
 }
 
 /// The period of a clock that stands still.
@@ -85,6 +87,7 @@ impl Node {
             period_us,
             backlog: None,
             armed: None,
+            installed: false,
         }
     }
 
@@ -161,6 +164,7 @@ impl Node {
         listens: bool,
     ) -> raft_kv::Result<()> {
         self.incarnation += 1;
+        self.installed = false;
         let settings = &scenario.settings;
         let peer = PeerConfig {
             election_tick: settings.election_tick,

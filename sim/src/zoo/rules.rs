@@ -51,6 +51,13 @@ broken! {
     snapshot_labelled_commit: StoreRules { snapshot_index: |_, committed| committed }
     acknowledges_too_early: Flaws { early_messages: true }
     two_transactions: Flaws { torn_batches: true }
+    forgets_votes: Flaws { forgotten_votes: true }
+    forgets_terms: Flaws { forgotten_terms: true }
+    keeps_tails: Flaws { kept_tails: true }
+    counts_unwritten_entries: Flaws { early_receipts: true }
+    mixes_up_snapshots: Flaws { stale_receipts: true }
+    sends_no_snapshots: Flaws { unsent_snapshots: true }
+    changes_members_too_early: StoreRules { may_change_members: |_, _| true }
 }
 
 fn by_counting(question: &CommitQuestion) -> u64 {

@@ -72,7 +72,6 @@ fn far_apart(settings: &mut Settings) {
 }
 
 const NO_HOOK_IN_CORE: &str = "no rule of the core decides it";
-const NO_FLAW: &str = "no flaw of the driver does it";
 const NO_KIND: &str = "the rule for terms does not know the kind of the message";
 const NO_MEMBERS: &str = "no rule of the core decides who is counted";
 
@@ -81,8 +80,10 @@ const NO_MEMBERS: &str = "no rule of the core decides who is counted";
 pub const ALL: [Bug; 57] = [
     bug(1, "an older term's entry is committed by counting", &[CommitRule, LeaderCompleteness],
         with(rules::counts_older_terms, one_by_one)),
-    bug(2, "the vote is not persisted", &[VoteOnce, DiskMirror], Missing(NO_FLAW)),
-    bug(3, "the term is not persisted", &[Monotonicity, VoteOnce, DiskMirror], Missing(NO_FLAW)),
+    bug(2, "the vote is not persisted", &[VoteOnce, DiskMirror],
+        by(rules::forgets_votes)),
+    bug(3, "the term is not persisted", &[Outbox, VoteOnce, Monotonicity, DiskMirror],
+        by(rules::forgets_terms)),
     bug(4, "a peer votes twice in a term", &[VoteOnce, ElectionSafety],
         by(rules::votes_twice)),
     bug(5, "votes do not ask how new a log is", &[LeaderCompleteness],
@@ -113,7 +114,7 @@ pub const ALL: [Bug; 57] = [
     bug(17, "messages leave before their promise is durable", &[Outbox, VoteOnce, CommitDurability],
         by(rules::acknowledges_too_early)),
     bug(18, "a leader counts its entry before it is durable", &[CommitDurability],
-        Missing("the store does not let its core acknowledge on append")),
+        by(rules::counts_unwritten_entries)),
     bug(19, "a late vote counts in another term", &[ElectionSafety], Missing(NO_KIND)),
     bug(20, "votes of an earlier campaign count", &[ElectionSafety], Missing(NO_HOOK_IN_CORE)),
     bug(21, "half of the peers are a quorum", &[CommitDurability, ElectionSafety],
@@ -154,12 +155,13 @@ pub const ALL: [Bug; 57] = [
     bug(40, "a snapshot leaves a tail in conflict", &[LogMatching, Truncation],
         Missing(NO_HOOK_IN_CORE)),
     bug(41, "entries that were cut come back at a restart", &[DiskMirror, LeaderCompleteness],
-        Missing(NO_FLAW)),
-    bug(42, "an older snapshot's write acknowledges a newer one", &[Outbox], Missing(NO_FLAW)),
+        by(rules::keeps_tails)),
+    bug(42, "an older snapshot's write acknowledges a newer one", &[Outbox],
+        with(rules::mixes_up_snapshots, short_logs)),
     bug(43, "the quorum's index is taken from an unsorted list", &[CommitDurability],
         Missing(NO_HOOK_IN_CORE)),
     bug(44, "members change before a commit of the own term", &[Membership, LeaderCompleteness],
-        Missing(NO_HOOK_IN_CORE)),
+        by(rules::changes_members_too_early)),
     bug(45, "two changes of members at once", &[Membership, ElectionSafety],
         by(rules::changes_at_once)),
     bug(46, "one half of a joint configuration elects", &[Membership, ElectionSafety],
@@ -174,7 +176,7 @@ pub const ALL: [Bug; 57] = [
     bug(52, "no leader checks its quorum", &[Convergence],
         Missing("no run asks for progress while links are cut")),
     bug(53, "a leader drops what a follower lacks and sends no snapshot", &[Convergence],
-        Missing(NO_FLAW)),
+        with(rules::sends_no_snapshots, short_logs)),
     bug(54, "the window of appends is not freed by a loss", &[Convergence],
         Missing(NO_HOOK_IN_CORE)),
     bug(55, "the order of a map or a clock decides", &[Determinism], Missing(NO_HOOK_IN_CORE)),
