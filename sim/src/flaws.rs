@@ -26,4 +26,34 @@ pub struct Flaws {
     pub stale_receipts: bool,
     /// It sends no snapshots.
     pub unsent_snapshots: bool,
+    /// It does not switch on that leaders check their quorum.
+    pub unchecked_quorum: bool,
+    /// What decides in which order messages leave.
+    pub order: Order,
+}
+
+/// What decides in which order a driver sends the messages of one piece of work.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Order {
+    /// The peer, as it should be.
+    #[default]
+    Peer,
+    /// A map of the process, which is another one each time.
+    Map,
+    /// A hash of as many bits as the machine's word has. The word is acted: a run natively and one in
+    /// a browser would differ in it.
+    Hash {
+        /// The word's bits, 32 or 64.
+        bits: u32,
+    },
+}
+
+impl Order {
+    /// The same on a machine with another word.
+    pub(crate) fn elsewhere(self) -> Self {
+        match self {
+            Self::Hash { bits } => Self::Hash { bits: 96 - bits.min(64) },
+            order => order,
+        }
+    }
 }

@@ -17,6 +17,7 @@ const KEY_BYTES_MAX: usize = 64;
 const BATCH_MAX: usize = 16;
 const VALUE_BYTES_MAX: usize = 1_024;
 pub(crate) const HOUR_US: u64 = 3_600_000_000;
+const APPLY_BYTES_MAX: u64 = 1 << 20;
 
 /// Everything that decides a run. The same scenario gives the same run on every platform.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,6 +83,10 @@ pub struct Settings {
     pub append_bytes_max: u64,
     /// Most appends to one follower that are not answered yet.
     pub appends_in_flight_max: u32,
+    /// Most bytes of entries that a peer applies with one write, at least one entry whatever its size.
+    /// A peer that applies little at a time lags behind what is committed.
+    #[serde(skip_serializing_if = "is_apply_default")]
+    pub apply_bytes_max: u64,
     /// Ticks between two looks of a leader at the length of its log.
     pub log_gc_ticks: u64,
     /// Entries that may be applied and still in the log when it looks.
@@ -144,6 +149,7 @@ impl Default for Settings {
             broadcast_commit: true,
             append_bytes_max: 1 << 20,
             appends_in_flight_max: 256,
+            apply_bytes_max: APPLY_BYTES_MAX,
             log_gc_ticks: 10,
             log_gc_entries: 128_000,
         }
@@ -329,6 +335,11 @@ pub enum ScenarioError {
         /// Why.
         reason: raft_kv::Error,
     },
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
+fn is_apply_default(bytes: &u64) -> bool {
+    *bytes == APPLY_BYTES_MAX
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]

@@ -50,6 +50,13 @@ pub struct Verdict {
     pub coverage: Coverage,
 }
 
+impl Verdict {
+    /// Whether two runs were the same.
+    fn is_as(&self, other: &Self) -> bool {
+        (self.digest, self.events) == (other.digest, other.events)
+    }
+}
+
 /// Runs a scenario to its end. If its last command heals everything, the cluster then has to
 /// recover, be quiet, and live on with a minority dead for good (L1 to L3).
 ///
@@ -132,6 +139,11 @@ fn recovers(
         return Ok(());
     }
     liveness::converges(world)?;
+    let Settings { pre_vote, check_quorum, .. } = world.scenario().settings;
+    if pre_vote && check_quorum {
+        // What is cut there stays cut.
+        liveness::serves_while_cut(&mut world.clone())?;
+    }
     if until.rule == Some(Invariant::Convergence) {
         return Ok(());
     }
@@ -224,9 +236,8 @@ impl Trial {
     /// As [`run`](Self::run).
     pub fn run_twice(&self, seed: u64) -> Result<Verdict, ScenarioError> {
         let mut verdict = self.run(seed)?;
-        let again = judge(&verdict.scenario, self.variant)?;
-        let same = (again.digest, again.events) == (verdict.digest, verdict.events);
-        if verdict.violation.is_none() && !same {
+        let again = judge(&verdict.scenario, self.variant.elsewhere())?;
+        if verdict.violation.is_none() && !verdict.is_as(&again) {
             let run = |verdict: &Verdict| {
                 format!("digest {:016x} after {} events", verdict.digest, verdict.events)
             };
@@ -269,6 +280,13 @@ impl Trial {
         };
         let until = Until { time_us: violation.at_us, rule: Some(rule) };
         let verdict = play(world, Observer::new(None), &until);
+        if rule == Invariant::Determinism {
+            let again = World::with_variant(scenario, self.variant.elsewhere());
+            let again = again.map(|world| play(world, Observer::new(None), &until));
+            return again.map_or((false, 0), |again| {
+                (!verdict.is_as(&again), verdict.events + again.events)
+            });
+        }
         let again = verdict.violation.is_some_and(|again| again.invariant == rule);
         (again, verdict.events)
     }

@@ -13,6 +13,7 @@ use crate::event::What;
 use crate::faults::CrashPoint;
 use crate::network::Flight;
 use crate::node::{Ear, FROZEN, Node, NodeState, Writing};
+use crate::variant::Variant;
 
 /// What is compared before and after an event to tell what it changed.
 struct Before {
@@ -246,7 +247,9 @@ impl World {
 
     /// Sends at most `limit` of the messages.
     fn send_all(&mut self, id: u64, work: &mut Work, limit: usize) {
-        for message in std::mem::take(&mut work.messages).into_iter().take(limit) {
+        let mut messages = std::mem::take(&mut work.messages);
+        self.disorder(&mut messages);
+        for message in messages.into_iter().take(limit) {
             self.send_one(id, message);
         }
     }
@@ -316,9 +319,10 @@ impl World {
     /// Starts a peer from its disk. Its first tick comes at a random moment of the first period:
     /// machines do not tick in step.
     pub(super) fn start_peer(&mut self, id: u64) -> raft_kv::Result<()> {
+        let Self { rules, store_rules, flaws, listens, .. } = *self;
         let phase = 1 + self.rng.below(self.scenario.settings.tick_us);
         let Some(node) = self.nodes.get_mut(&id) else { return Ok(()) };
-        node.start(id, &self.scenario, (self.rules, self.store_rules), self.listens)?;
+        node.start(id, &self.scenario, Variant { rules, store_rules, flaws }, listens)?;
         node.next_tick_us = if node.is_frozen() { FROZEN } else { self.now_us + phase };
         if !node.is_frozen() {
             let tick = Event::Tick { peer: id, incarnation: node.incarnation };

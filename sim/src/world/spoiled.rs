@@ -1,14 +1,16 @@
-//! Writes of drivers that lose something on the way to the disk ([`Flaws`](crate::Flaws)). What is
-//! in the peer's memory stays as it is.
+//! What drivers with [`Flaws`](crate::Flaws) make of a peer's work: writes that lose something on the
+//! way to the disk, while the peer's memory stays as it is, and messages that leave in any order.
+
+use std::collections::HashMap;
 
 use prost::Message as _;
 use raft_core::EntryId;
 use raft_core::eraftpb::Entry;
-use raft_core::proto::raft_serverpb::RaftLocalState;
+use raft_core::proto::raft_serverpb::{RaftLocalState, RaftMessage};
 use raft_kv::{Batches, MemEngine, WriteBatch, keys};
 
 use super::World;
-use crate::flaws::Flaws;
+use crate::flaws::{Flaws, Order};
 use crate::node::REGION;
 
 impl World {
@@ -32,6 +34,25 @@ impl World {
             }
         });
     }
+
+    /// Puts messages into the order in which a driver with these mistakes sends them.
+    pub(super) fn disorder(&self, messages: &mut [RaftMessage]) {
+        let to = |message: &RaftMessage| message.to_peer.map_or(0, |peer| peer.store_id);
+        match self.flaws.order {
+            Order::Peer => {}
+            Order::Map => {
+                let receivers: HashMap<u64, ()> = messages.iter().map(|m| (to(m), ())).collect();
+                let order: Vec<u64> = receivers.into_keys().collect();
+                messages.sort_by_key(|m| order.iter().position(|&store| store == to(m)));
+            }
+            Order::Hash { bits } => messages.sort_by_key(|m| hash(to(m), bits)),
+        }
+    }
+}
+
+/// A hash that is as wide as the word: `usize` in the program that is acted here.
+fn hash(store: u64, bits: u32) -> u64 {
+    store.wrapping_mul(0x517C_C1B7_2722_0A95) & (u64::MAX >> (64 - bits.clamp(1, 64)))
 }
 
 /// Writes other states of the log than the batch says.

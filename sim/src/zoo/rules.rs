@@ -7,7 +7,7 @@ use raft_core::{EntryId, Rules};
 use raft_kv::StoreRules;
 use raft_kv::rules::SessionVerdict;
 
-use crate::flaws::Flaws;
+use crate::flaws::{Flaws, Order};
 use crate::variant::Variant;
 
 /// The honest cluster but for one rule.
@@ -57,6 +57,9 @@ broken! {
     counts_unwritten_entries: Flaws { early_receipts: true }
     mixes_up_snapshots: Flaws { stale_receipts: true }
     sends_no_snapshots: Flaws { unsent_snapshots: true }
+    checks_no_quorum: Flaws { unchecked_quorum: true }
+    sends_by_map: Flaws { order: Order::Map }
+    sends_by_hash: Flaws { order: Order::Hash { bits: 64 } }
     changes_members_too_early: StoreRules { may_change_members: |_, _| true }
 }
 

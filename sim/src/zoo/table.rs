@@ -46,6 +46,17 @@ fn one_by_one(settings: &mut Settings) {
     settings.appends_in_flight_max = 8;
 }
 
+/// A state machine that takes its entries one at a time.
+fn slow_to_apply(settings: &mut Settings) {
+    settings.apply_bytes_max = 1;
+}
+
+/// Leaders without a quorum step down, and nobody relies on it.
+fn check_quorum(settings: &mut Settings) {
+    (settings.check_quorum, settings.pre_vote) = (true, true);
+    settings.reads = Reads::Index;
+}
+
 fn lease(settings: &mut Settings) {
     settings.reads = Reads::Lease;
     settings.check_quorum = true;
@@ -136,7 +147,10 @@ pub const ALL: [Bug; 57] = [
     bug(29, "a candidate campaigns again in the same term", &[Convergence],
         Missing(NO_HOOK_IN_CORE)),
     bug(30, "a read is answered before its index is applied", &[ReadFreshness, Linearizability],
-        with(rules::serves_too_early, by_index)),
+        with(rules::serves_too_early, |settings| {
+            by_index(settings);
+            slow_to_apply(settings);
+        })),
     bug(31, "a retried read reuses an older round", &[ReadFreshness], Missing(NO_HOOK_IN_CORE)),
     bug(32, "an acknowledgement of an older term counts", &[LogOrder, CommitDurability],
         Missing(NO_KIND)),
@@ -151,7 +165,10 @@ pub const ALL: [Bug; 57] = [
     bug(38, "an old snapshot is taken", &[Monotonicity, SnapshotFidelity, Truncation],
         with(rules::takes_old_snapshots, short_logs)),
     bug(39, "a snapshot of what is applied is labelled with the commit index",
-        &[SnapshotFidelity, StateMachineSafety], with(rules::snapshot_labelled_commit, short_logs)),
+        &[SnapshotFidelity, StateMachineSafety], with(rules::snapshot_labelled_commit, |settings| {
+            short_logs(settings);
+            slow_to_apply(settings);
+        })),
     bug(40, "a snapshot leaves a tail in conflict", &[LogMatching, Truncation],
         Missing(NO_HOOK_IN_CORE)),
     bug(41, "entries that were cut come back at a restart", &[DiskMirror, LeaderCompleteness],
@@ -174,13 +191,13 @@ pub const ALL: [Bug; 57] = [
     bug(51, "a pre-vote does not ask how new a log is", &[Quiet, Convergence],
         with(rules::pre_votes_blindly, pre_vote)),
     bug(52, "no leader checks its quorum", &[Convergence],
-        Missing("no run asks for progress while links are cut")),
+        with(rules::checks_no_quorum, check_quorum)),
     bug(53, "a leader drops what a follower lacks and sends no snapshot", &[Convergence],
         with(rules::sends_no_snapshots, short_logs)),
     bug(54, "the window of appends is not freed by a loss", &[Convergence],
         Missing(NO_HOOK_IN_CORE)),
-    bug(55, "the order of a map or a clock decides", &[Determinism], Missing(NO_HOOK_IN_CORE)),
-    bug(56, "a hash depends on the machine's word", &[Determinism], Missing(NO_HOOK_IN_CORE)),
+    bug(55, "the order of a map or a clock decides", &[Determinism], by(rules::sends_by_map)),
+    bug(56, "a hash depends on the machine's word", &[Determinism], by(rules::sends_by_hash)),
     bug(57, "the two engines are written one after the other", &[DiskMirror, Monotonicity],
         by(rules::two_transactions)),
 ];
