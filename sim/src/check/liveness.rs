@@ -106,7 +106,8 @@ fn listen_to(world: &mut World, heartbeats: u32) -> Result<Option<Violation>, Vi
 }
 
 /// L4: with pre-vote, a follower that was cut off for so many election time-outs comes back without
-/// raising the term or deposing the leader. The cluster must agree when it is called.
+/// raising the term or deposing the leader. The cluster must agree when it is called, and must not
+/// need that follower's vote.
 ///
 /// # Errors
 /// The term or the leader that changed, or what L1 misses.
@@ -130,7 +131,7 @@ pub fn returns_quietly(world: &mut World, timeouts: u64) -> Result<(), Violation
 
 /// L1 where links stay cut: if leaders check their quorum and candidates ask first, one that hears
 /// nobody gives way, and the others go on without it, although they still hear from it (thesis 6.2).
-/// The cluster must agree when it is called; with fewer than three voters nothing is asked.
+/// The cluster must agree when it is called, and have at least three voters.
 ///
 /// # Errors
 /// As [`converges`].
@@ -138,11 +139,16 @@ pub fn serves_while_cut(world: &mut World) -> Result<(), Violation> {
     let rule = Invariant::Convergence;
     let leads = |peer: &Peer<Ear>| peer.raft().role() == StateRole::Leader;
     let leader = peers(world, &members(world)).find(|(_, peer)| leads(peer)).map(|(id, _)| id);
-    let Some(leader) = leader.filter(|_| voters(world).len() > 2) else { return Ok(()) };
+    let Some(leader) = leader else { return Ok(()) };
     let stores = world.scenario().stores();
     let ways = (1..=stores).flat_map(|from| (1..=stores).map(move |to| (from, to)));
     let ways = ways.filter(|&(from, to)| from != to && to != leader).collect();
     act(world, rule, Command::OnlyLinks { ways })?;
+    // Who was removed and never heard of it would send clients to the leader that it knew.
+    let members = members(world);
+    for peer in (1..=stores).filter(|store| !members.contains(store)) {
+        act(world, rule, Command::Crash { peer })?;
+    }
     lively(world, &[leader], rule).map(drop)
 }
 

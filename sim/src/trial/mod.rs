@@ -26,6 +26,8 @@ use coverage::Observer;
 
 /// Heartbeats for which a cluster must be quiet.
 const QUIET_HEARTBEATS: u32 = 20;
+/// Election time-outs for which a follower is cut off before it returns.
+const RETURN_TIMEOUTS: u64 = 3;
 /// Events of all runs that it may take to shrink a scenario: about half a minute.
 const SHRINK_EVENTS_MAX: u64 = 60_000_000;
 /// How long to search for an order of a history that may still change.
@@ -58,7 +60,8 @@ impl Verdict {
 }
 
 /// Runs a scenario to its end. If its last command heals everything, the cluster then has to
-/// recover, be quiet, and live on with a minority dead for good (L1 to L3).
+/// recover, be quiet, live with links that are cut one way if it is set up for that, and live on with
+/// a minority dead for good (L1 to L4).
 ///
 /// # Errors
 /// A scenario that cannot be run.
@@ -139,18 +142,17 @@ fn recovers(
         return Ok(());
     }
     liveness::converges(world)?;
-    let Settings { pre_vote, check_quorum, .. } = world.scenario().settings;
-    if pre_vote && check_quorum {
-        // What is cut there stays cut.
-        liveness::serves_while_cut(&mut world.clone())?;
-    }
-    if until.rule == Some(Invariant::Convergence) {
+    if until.rule == Some(Invariant::Convergence) && until.time_us <= quiet_us {
         return Ok(());
     }
     observer.run_until(world, quiet_us);
     liveness::stays_quiet(world, QUIET_HEARTBEATS)?;
     observer.look(world);
     if until.rule == Some(Invariant::Quiet) {
+        return Ok(());
+    }
+    lives_with_cuts(world)?;
+    if matches!(until.rule, Some(Invariant::Convergence | Invariant::Undisturbed)) {
         return Ok(());
     }
     is_linearizable(world, true)?;
@@ -165,6 +167,19 @@ fn recovers(
     let dead: Vec<_> = voters.iter().cycle().skip(first).take(minority).copied().collect();
     liveness::majority_suffices(world, &dead)?;
     Ok(())
+}
+
+/// What a cluster owes in which leaders check their quorum and candidates ask first. It is asked of
+/// a copy: what is cut there stays cut.
+fn lives_with_cuts(world: &World) -> Result<(), Violation> {
+    let Settings { pre_vote, check_quorum, .. } = world.scenario().settings;
+    // Of two voters each is needed.
+    if !pre_vote || !check_quorum || liveness::voters(world).len() < 3 {
+        return Ok(());
+    }
+    let mut world = world.clone();
+    liveness::returns_quietly(&mut world, RETURN_TIMEOUTS)?;
+    liveness::serves_while_cut(&mut world)
 }
 
 /// I16, of all that clients saw. Only once the world has settled is it known what became of writes
