@@ -106,8 +106,7 @@ fn listen_to(world: &mut World, heartbeats: u32) -> Result<Option<Violation>, Vi
 }
 
 /// L4: with pre-vote, a follower that was cut off for so many election time-outs comes back without
-/// raising the term or deposing the leader. The cluster must agree when it is called, and must not
-/// need that follower's vote.
+/// raising the term or deposing the leader. The cluster must agree when it is called.
 ///
 /// # Errors
 /// The term or the leader that changed, or what L1 misses.

@@ -26,8 +26,6 @@ use coverage::Observer;
 
 /// Heartbeats for which a cluster must be quiet.
 const QUIET_HEARTBEATS: u32 = 20;
-/// Election time-outs for which a follower is cut off before it returns.
-const RETURN_TIMEOUTS: u64 = 3;
 /// Events of all runs that it may take to shrink a scenario: about half a minute.
 const SHRINK_EVENTS_MAX: u64 = 60_000_000;
 /// How long to search for an order of a history that may still change.
@@ -61,7 +59,7 @@ impl Verdict {
 
 /// Runs a scenario to its end. If its last command heals everything, the cluster then has to
 /// recover, be quiet, live with links that are cut one way if it is set up for that, and live on with
-/// a minority dead for good (L1 to L4).
+/// a minority dead for good (L1 to L3).
 ///
 /// # Errors
 /// A scenario that cannot be run.
@@ -152,7 +150,7 @@ fn recovers(
         return Ok(());
     }
     lives_with_cuts(world)?;
-    if matches!(until.rule, Some(Invariant::Convergence | Invariant::Undisturbed)) {
+    if until.rule == Some(Invariant::Convergence) {
         return Ok(());
     }
     is_linearizable(world, true)?;
@@ -169,17 +167,15 @@ fn recovers(
     Ok(())
 }
 
-/// What a cluster owes in which leaders check their quorum and candidates ask first. It is asked of
-/// a copy: what is cut there stays cut.
+/// L1 unhealed, which a cluster owes in which leaders check their quorum and candidates ask first. It
+/// is asked of a copy: what is cut there stays cut.
 fn lives_with_cuts(world: &World) -> Result<(), Violation> {
     let Settings { pre_vote, check_quorum, .. } = world.scenario().settings;
     // Of two voters each is needed.
     if !pre_vote || !check_quorum || liveness::voters(world).len() < 3 {
         return Ok(());
     }
-    let mut world = world.clone();
-    liveness::returns_quietly(&mut world, RETURN_TIMEOUTS)?;
-    liveness::serves_while_cut(&mut world)
+    liveness::serves_while_cut(&mut world.clone())
 }
 
 /// I16, of all that clients saw. Only once the world has settled is it known what became of writes

@@ -198,6 +198,6 @@ pub const ALL: [Bug; 57] = [
         Missing(NO_HOOK_IN_CORE)),
     bug(55, "the order of a map or a clock decides", &[Determinism], by(rules::sends_by_map)),
     bug(56, "a hash depends on the machine's word", &[Determinism], by(rules::sends_by_hash)),
-    bug(57, "the two engines are written one after the other", &[DiskMirror, Monotonicity],
+    bug(57, "the two engines are written one after the other", &[DiskMirror, Monotonicity, Convergence],
         by(rules::two_transactions)),
 ];
