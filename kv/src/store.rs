@@ -180,6 +180,11 @@ impl<T: Tracer + Clone> Store<T> {
         Ok(())
     }
 
+    /// Whether there is nothing to do or to send; see [`Peer::is_idle`].
+    pub fn is_idle(&self) -> bool {
+        self.peer().is_none_or(Peer::is_idle)
+    }
+
     /// What needs no disk; see [`Peer::take_outbox`].
     pub fn take_outbox(&mut self) -> Outbox {
         self.peer_mut().map(Peer::take_outbox).unwrap_or_default()

@@ -43,6 +43,15 @@ impl Flight {
     }
 }
 
+/// What becomes of a message that is sent; see [`Flight`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Way {
+    pub(crate) id: u64,
+    pub(crate) arrives_us: u64,
+    pub(crate) dies_us: Option<u64>,
+    pub(crate) held: bool,
+}
+
 /// One way from a peer to another.
 #[derive(Clone, Copy, Debug)]
 struct Link {
@@ -192,29 +201,13 @@ impl Network {
         self.links.get(self.position(from, to)).is_some_and(|link| !link.apart && !link.cut)
     }
 
-    /// Sends a message: decides how long it travels and whether it is lost half-way.
-    pub(crate) fn send(
-        &mut self,
-        from: u64,
-        to: u64,
-        message: RaftMessage,
-        now_us: u64,
-        rng: &mut WorldRng,
-    ) -> Flight {
+    /// The way that a message takes that is sent now: how long it travels, and whether it is lost
+    /// half-way.
+    pub(crate) fn way(&mut self, from: u64, to: u64, now_us: u64, rng: &mut WorldRng) -> Way {
         self.sent += 1;
-        let id = self.sent;
         let (fifo, position) = (self.settings.fifo, self.position(from, to));
-        let mut flight = Flight {
-            id,
-            from,
-            to,
-            sent_us: now_us,
-            arrives_us: now_us,
-            dies_us: Some(now_us),
-            held: false,
-            message,
-        };
-        let Some(link) = self.links.get_mut(position) else { return flight };
+        let mut way = Way { id: self.sent, arrives_us: now_us, dies_us: Some(now_us), held: false };
+        let Some(link) = self.links.get_mut(position) else { return way };
         let mut travel = rng.in_span(link.delay);
         // Drawn whatever the links are, so that a cut does not shift all later chance.
         let unlucky = rng.chance(link.loss_permille);
@@ -226,16 +219,16 @@ impl Network {
             if link.clogged && !lost {
                 lost = link.held >= HELD_MAX;
                 link.held += 1;
-                flight.held = !lost;
+                way.held = !lost;
             }
         }
-        flight.arrives_us = now_us + travel;
+        way.arrives_us = now_us + travel;
         if fifo {
-            flight.arrives_us = flight.arrives_us.max(link.last_us);
-            link.last_us = flight.arrives_us;
+            way.arrives_us = way.arrives_us.max(link.last_us);
+            link.last_us = way.arrives_us;
         }
-        flight.dies_us = lost.then_some(now_us + travel / 2);
-        flight
+        way.dies_us = lost.then_some(now_us + travel / 2);
+        way
     }
 
     /// Whether the link may make copies of what it carries.
@@ -243,16 +236,18 @@ impl Network {
         self.links.get(self.position(from, to)).is_some_and(|link| link.faulty)
     }
 
-    /// The copies that the link makes of a message that was just sent: how much later or earlier
-    /// each is to arrive is drawn anew.
-    pub(crate) fn copies(&mut self, flight: &Flight, rng: &mut WorldRng) -> [Option<Flight>; 2] {
-        let Some(link) = self.links.get(self.position(flight.from, flight.to)) else {
-            return [None, None];
-        };
-        let now_us = flight.sent_us;
+    /// When the copies arrive that the link makes of a message sent now: for each it is drawn anew.
+    pub(crate) fn copies(
+        &self,
+        from: u64,
+        to: u64,
+        now_us: u64,
+        rng: &mut WorldRng,
+    ) -> [Option<u64>; 2] {
+        let Some(link) = self.links.get(self.position(from, to)) else { return [None, None] };
         let twice = rng.chance(link.duplicate_permille).then(|| now_us + rng.in_span(link.delay));
         let old = rng.chance(link.replay_permille).then(|| now_us + rng.in_span(link.replay));
-        [twice, old].map(|at_us| at_us.map(|at_us| self.copy(flight, at_us)))
+        [twice, old]
     }
 
     /// A copy of a message that arrives at `at_us`, whatever becomes of the original.
@@ -308,8 +303,7 @@ mod tests {
         let mut network = Network::new(2, &Settings::default());
         let mut rng = WorldRng::new(1);
         network.set(Links::All, LinkFault::Clog);
-        let mut send =
-            |network: &mut Network| network.send(1, 2, RaftMessage::default(), 0, &mut rng);
+        let mut send = |network: &mut Network| network.way(1, 2, 0, &mut rng);
         for _ in 0..HELD_MAX {
             assert!(send(&mut network).held);
         }

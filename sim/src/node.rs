@@ -76,6 +76,39 @@ pub(crate) enum NodeState {
     Failed(String),
 }
 
+/// The machines of a cluster, whose ids count from 1.
+#[derive(Clone, Debug)]
+pub(crate) struct Nodes(Vec<Node>);
+
+impl FromIterator<Node> for Nodes {
+    fn from_iter<I: IntoIterator<Item = Node>>(nodes: I) -> Self {
+        Self(nodes.into_iter().collect())
+    }
+}
+
+impl Nodes {
+    fn position(id: u64) -> usize {
+        // There is no machine 0.
+        usize::try_from(id.wrapping_sub(1)).unwrap_or(usize::MAX)
+    }
+
+    pub(crate) fn get(&self, id: u64) -> Option<&Node> {
+        self.0.get(Self::position(id))
+    }
+
+    pub(crate) fn get_mut(&mut self, id: u64) -> Option<&mut Node> {
+        self.0.get_mut(Self::position(id))
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, &Node)> {
+        (1..).zip(&self.0)
+    }
+
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Node> {
+        self.0.iter_mut()
+    }
+}
+
 impl Node {
     /// A machine that is down, with this disk, after `epoch` power cuts.
     pub(crate) fn new(durable: Engines, epoch: u64, period_us: u64) -> Self {
@@ -123,6 +156,11 @@ impl Node {
     /// Whether the disk is busy with a write that a crash would lose.
     pub fn is_writing(&self) -> bool {
         matches!(&self.state, NodeState::Up { writing: Some(writing), .. } if !writing.durable)
+    }
+
+    /// Whether some work of the peer is not done yet: a write, or what is to follow it.
+    pub(crate) fn is_busy(&self) -> bool {
+        matches!(&self.state, NodeState::Up { writing: Some(_), .. })
     }
 
     /// Whether the peer is up but stalled.

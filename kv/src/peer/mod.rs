@@ -68,6 +68,13 @@ pub struct Outbox {
     pub answers: Vec<Answer>,
 }
 
+impl Outbox {
+    /// Whether there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.messages.is_empty() && self.answers.is_empty()
+    }
+}
+
 /// One replica of a region. Its tracer, if it has one, is told of every decision of the core.
 #[derive(Clone, Debug)]
 pub struct Peer<T = ()> {
@@ -243,9 +250,15 @@ impl<T: Tracer> Peer<T> {
         self.node.report_snapshot(id, status);
     }
 
+    /// Whether there is nothing to do or to send: what happened last changed nothing that anybody
+    /// outside could see, but for what a leader knows about others.
+    pub fn is_idle(&self) -> bool {
+        self.outbox.is_empty() && !self.is_doomed() && !self.node.has_ready()
+    }
+
     /// What needs no disk. To be called after everything that acts on the peer.
     pub fn take_outbox(&mut self) -> Outbox {
-        std::mem::take(&mut self.outbox)
+        if self.outbox.is_empty() { Outbox::default() } else { std::mem::take(&mut self.outbox) }
     }
 
     /// Handles a message from another peer.

@@ -52,7 +52,7 @@ pub(crate) fn bench(args: &BenchArgs, out: &Output) -> Result<u8, String> {
         "virtual_seconds": virtual_s,
         "wall_seconds": wall_s,
         "events": events,
-        "commits": coverage.commits,
+        "commits": coverage.commits(),
         "violations": failures.len(),
     }));
     Ok(if failures.is_empty() { CLEAN } else { BROKEN })

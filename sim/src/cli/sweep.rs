@@ -182,7 +182,7 @@ fn say_summary(batch: &Batch, planned: u64, wall_s: f64, short: &[String], out: 
     out.say(&format!(
         "{seeds}{of} seeds, {virtual_s:.0} virtual s, {events} events in {wall_s:.1} s; {} commits, \
          {} elections, {} reads",
-        coverage.commits, coverage.elections, coverage.reads
+        coverage.commits(), coverage.elections(), coverage.reads()
     ));
     for line in short {
         out.say(&out.paint(Colour::Yellow, &format!("tested too little: {line}")));
@@ -200,9 +200,9 @@ fn coverage_json(coverage: &Coverage) -> Value {
     let faults = FaultClass::ALL
         .into_iter()
         .map(|class| (name_of(&class), coverage.faults.get(&class).copied().unwrap_or(0).into()));
-    let effects = raft_sim::trial::Effect::ALL.into_iter().map(|effect| {
-        (name_of(&effect), coverage.effects.get(&effect).copied().unwrap_or(0).into())
-    });
+    let effects = raft_sim::trial::Effect::ALL
+        .into_iter()
+        .map(|effect| (name_of(&effect), coverage.effect(effect).into()));
     let kinds = (0..).map_while(|kind| MessageType::try_from(kind).ok());
     let messages = kinds
         .map(|kind| (kind.as_str_name().to_owned(), coverage.messages(kind)))
@@ -216,9 +216,9 @@ fn coverage_json(coverage: &Coverage) -> Value {
         "effects": effects.collect::<Map<_, Value>>(),
         "messages": messages.collect::<Map<_, Value>>(),
         "rules": branches.collect::<Map<_, Value>>(),
-        "commits": coverage.commits,
-        "elections": coverage.elections,
-        "reads": coverage.reads,
+        "commits": coverage.commits(),
+        "elections": coverage.elections(),
+        "reads": coverage.reads(),
     })
 }
 

@@ -101,11 +101,11 @@ impl Nemesis {
             scenario.settings.reads = Reads::Lease;
             scenario.settings.check_quorum = true;
         }
-        faults.sort_by_key(|timed| timed.at_us);
+        faults.sort_by_cached_key(|timed| timed.at_us);
         faults.truncate(COMMANDS_MAX - REQUESTS_MAX - 1);
         commands.extend(faults);
         commands.retain(|timed| timed.at_us < faults_us);
-        commands.sort_by_key(|timed| timed.at_us);
+        commands.sort_by_cached_key(|timed| timed.at_us);
         commands.push(TimedCommand { at_us: faults_us, command: Command::HealAll });
         scenario.commands = commands;
         let calm_us = election_us(&scenario.settings) * u64::from(settings.calm_timeouts);

@@ -84,7 +84,7 @@ impl Batch {
             Some(violation) => self.failures.push(Failure { violation, scenario, digest }),
             None => {
                 let seed = scenario.seed;
-                let own = [coverage.commits, coverage.elections, coverage.reads];
+                let own = [coverage.commits(), coverage.elections(), coverage.reads()];
                 let own = own.map(|count| (seed, count));
                 let least = self.least.get_or_insert(own);
                 for (least, own) in least.iter_mut().zip(own) {
@@ -105,7 +105,7 @@ impl Batch {
             (format!("fault class {class:?}"), strikes)
         });
         let effects = Effect::ALL.iter().map(|effect| {
-            let count = coverage.effects.get(effect).copied().unwrap_or(0);
+            let count = coverage.effect(*effect);
             (format!("effect {effect:?}"), count)
         });
         let messages = MESSAGES

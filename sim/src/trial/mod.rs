@@ -8,6 +8,7 @@
 mod batch;
 mod branches;
 mod coverage;
+mod observer;
 
 pub use self::batch::{Batch, Failure, Least};
 pub use self::branches::{Branch, counting};
@@ -22,7 +23,7 @@ use crate::scenario::{Scenario, ScenarioError, Settings};
 use crate::shrink::{Shrunk, shrink};
 use crate::variant::Variant;
 use crate::world::World;
-use coverage::Observer;
+use observer::Observer;
 
 /// Heartbeats for which a cluster must be quiet.
 const QUIET_HEARTBEATS: u32 = 20;
@@ -64,8 +65,12 @@ impl Verdict {
 /// # Errors
 /// A scenario that cannot be run.
 pub fn judge(scenario: &Scenario, variant: Variant) -> Result<Verdict, ScenarioError> {
-    let world = World::with_variant(scenario, variant)?;
-    Ok(play(world, Observer::new(None), &Until::default()))
+    judge_owned(scenario.clone(), variant)
+}
+
+fn judge_owned(scenario: Scenario, variant: Variant) -> Result<Verdict, ScenarioError> {
+    let world = World::with_variant(&scenario, variant)?;
+    Ok(play(world, scenario, Observer::new(None), &Until::default()))
 }
 
 /// As [`judge`], and tells what happens: in order, but while a healed cluster recovers only the end
@@ -83,7 +88,7 @@ pub fn watch(
     if inside {
         world.listen();
     }
-    Ok(play(world, Observer::new(Some(listener)), &Until::default()))
+    Ok(play(world, scenario.clone(), Observer::new(Some(listener)), &Until::default()))
 }
 
 /// Where to stop even if no rule is broken.
@@ -99,10 +104,15 @@ impl Default for Until {
     }
 }
 
-fn play(mut world: World, mut observer: Observer<'_>, until: &Until) -> Verdict {
-    let scenario = world.scenario().clone();
+fn play(
+    mut world: World,
+    scenario: Scenario,
+    mut observer: Observer<'_>,
+    until: &Until,
+) -> Verdict {
     branches::forget();
     world.keep_history();
+    observer.prepare(&mut world);
     let last_us = scenario.commands.last().map_or(0, |timed| timed.at_us);
     let healed = scenario.commands.last().is_some_and(|c| c.command == Command::HealAll);
     let election_us = scenario.settings.tick_us * u64::from(scenario.settings.election_tick);
@@ -117,8 +127,9 @@ fn play(mut world: World, mut observer: Observer<'_>, until: &Until) -> Verdict 
         is_linearizable(&world, false)
     };
     let violation = world.violation().cloned().or(lives.err());
-    let mut coverage = observer.finish(&world);
-    coverage.branches = branches::taken();
+    observer.look(&world);
+    let (tally, branches) = (world.tally().clone(), branches::taken());
+    let coverage = Coverage { tally, branches, ..Coverage::default() };
     Verdict {
         scenario,
         violation,
@@ -236,7 +247,7 @@ impl Trial {
     /// Settings with which nothing can be run.
     pub fn run(&self, seed: u64) -> Result<Verdict, ScenarioError> {
         let nemesis = self.plan(seed);
-        let mut verdict = judge(&nemesis.scenario, self.variant)?;
+        let mut verdict = judge_owned(nemesis.scenario, self.variant)?;
         verdict.coverage.faults = nemesis.classes.into_iter().map(|(c, n)| (c, n.into())).collect();
         Ok(verdict)
     }
@@ -290,10 +301,11 @@ impl Trial {
             return (false, 0);
         };
         let until = Until { time_us: violation.at_us, rule: Some(rule) };
-        let verdict = play(world, Observer::new(None), &until);
+        let verdict = play(world, scenario.clone(), Observer::new(None), &until);
         if rule == Invariant::Determinism {
             let again = World::with_variant(scenario, self.variant.elsewhere());
-            let again = again.map(|world| play(world, Observer::new(None), &until));
+            let again =
+                again.map(|world| play(world, scenario.clone(), Observer::new(None), &until));
             return again.map_or((false, 0), |again| {
                 (!verdict.is_as(&again), verdict.events + again.events)
             });
@@ -317,7 +329,7 @@ mod tests {
         scenario.commands.push(TimedCommand { at_us: 2_000_000, command: Command::HealAll });
         let healed = judge(&scenario, Variant::default()).unwrap();
         assert_eq!(healed.violation, None);
-        assert!(healed.coverage.commits > 0 && healed.coverage.reads > 0);
+        assert!(healed.coverage.commits() > 0 && healed.coverage.reads() > 0);
     }
 
     #[test]

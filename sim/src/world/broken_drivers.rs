@@ -75,7 +75,7 @@ fn filtered(
 
 /// Changes the work that peer `id` waits for.
 fn with_work(world: &mut World, id: u64, change: impl FnOnce(&mut raft_kv::Work)) -> bool {
-    let Some(node) = world.nodes.get_mut(&id) else { return false };
+    let Some(node) = world.nodes.get_mut(id) else { return false };
     let NodeState::Up { writing: Some(Writing { work, durable: false }), .. } = &mut node.state
     else {
         return false;
@@ -173,7 +173,7 @@ fn answers_that_leave_before_the_disk_is_done_are_noticed() {
 fn a_leader_that_counts_what_it_has_not_written_is_noticed() {
     let mut world = World::new(&Scenario { peers: 1, ..Scenario::new(1) }).unwrap();
     while world.violation().is_none() {
-        let node = world.nodes.get_mut(&1).unwrap();
+        let node = world.nodes.get_mut(1).unwrap();
         if let NodeState::Up { store, writing: Some(writing) } = &mut node.state {
             store.persisted(writing.work.number).unwrap();
             world.saw(1);
@@ -194,7 +194,7 @@ fn a_crash_between_two_transactions_is_noticed_at_the_next_start() {
     world.apply(Command::Request { client: 0, op: put, to: None }).unwrap();
     // The state machine's half of a write that applies something is on the disk, the other is not.
     let torn = |world: &World| {
-        world.nodes.iter().find_map(|(&id, node)| match &node.state {
+        world.nodes.iter().find_map(|(id, node)| match &node.state {
             NodeState::Up { writing: Some(Writing { work, durable: false }), .. }
                 if !work.applied.is_empty() =>
             {
@@ -205,7 +205,7 @@ fn a_crash_between_two_transactions_is_noticed_at_the_next_start() {
     };
     while torn(&world).is_none() && world.step() {}
     let (id, half) = torn(&world).unwrap();
-    world.nodes.get_mut(&id).unwrap().disk.write(&half);
+    world.nodes.get_mut(id).unwrap().disk.write(&half);
     world.apply(Command::Crash { peer: id }).unwrap();
     world.apply(Command::Restart { peer: id }).unwrap();
     let refused = world.node(id).unwrap().failure().is_some();
@@ -225,7 +225,7 @@ fn a_disk_that_goes_back_to_an_older_image_is_noticed_at_the_next_start() {
         liveness::converges(&mut world).unwrap();
     }
     world.apply(Command::Crash { peer: id }).unwrap();
-    world.nodes.get_mut(&id).unwrap().disk.replace(old);
+    world.nodes.get_mut(id).unwrap().disk.replace(old);
     world.apply(Command::Restart { peer: id }).unwrap();
     let rule = world.violation().map(|violation| violation.invariant);
     assert!(matches!(rule, Some(Invariant::Monotonicity | Invariant::DiskMirror)), "{rule:?}");

@@ -8,7 +8,7 @@ use crate::node::FROZEN;
 impl World {
     pub(super) fn set_clock(&mut self, id: u64, fault: ClockFault) {
         let (now_us, tick_us) = (self.now_us, self.scenario.settings.tick_us);
-        let Some(node) = self.nodes.get_mut(&id) else { return };
+        let Some(node) = self.nodes.get_mut(id) else { return };
         match fault {
             ClockFault::Rate { permille } => {
                 let was_frozen = node.is_frozen();
@@ -36,7 +36,7 @@ impl World {
     }
 
     fn jump(&mut self, id: u64, ticks: u32) {
-        match self.nodes.get_mut(&id).and_then(|node| node.backlog.as_mut()) {
+        match self.nodes.get_mut(id).and_then(|node| node.backlog.as_mut()) {
             Some(backlog) => backlog.tick(ticks),
             None => self.ticks(id, ticks),
         }

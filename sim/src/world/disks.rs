@@ -27,7 +27,7 @@ impl World {
     /// a sync is durable first.
     pub(super) fn synced(&mut self, id: u64, incarnation: u64, number: u64) {
         let current = |node: &&mut Node| node.incarnation == incarnation;
-        let Some(node) = self.nodes.get_mut(&id).filter(current) else { return };
+        let Some(node) = self.nodes.get_mut(id).filter(current) else { return };
         let NodeState::Up { writing: Some(writing), .. } = &mut node.state else { return };
         if writing.work.number != number {
             return;
@@ -66,7 +66,7 @@ impl World {
 
     /// What waits for a sync becomes durable.
     pub(super) fn flush(&mut self, id: u64) {
-        let Some(node) = self.nodes.get_mut(&id) else { return };
+        let Some(node) = self.nodes.get_mut(id) else { return };
         for batches in node.disk.flush() {
             self.record_durable(id, batches);
         }
@@ -76,7 +76,7 @@ impl World {
     /// itself.
     pub(super) fn write_back(&mut self, id: u64, batches: Batches) {
         let at_us = self.now_us + self.scenario.settings.write_back_us;
-        let Some(node) = self.nodes.get_mut(&id) else { return };
+        let Some(node) = self.nodes.get_mut(id) else { return };
         node.disk.buffer(batches);
         if !std::mem::replace(&mut node.disk.flush_planned, true) {
             let event = Event::Flush { peer: id, incarnation: node.incarnation };
@@ -86,10 +86,11 @@ impl World {
 
     pub(super) fn flush_by_itself(&mut self, id: u64, incarnation: u64) {
         let current = |node: &&mut Node| node.incarnation == incarnation;
-        let Some(node) = self.nodes.get_mut(&id).filter(current) else { return };
+        let Some(node) = self.nodes.get_mut(id).filter(current) else { return };
         if std::mem::take(&mut node.disk.flush_planned) {
             self.trace.number(id);
             self.flush(id);
+            self.saw_rest(id);
         }
     }
 
@@ -99,7 +100,7 @@ impl World {
     pub(super) fn power_off(&mut self, id: u64, failed: bool) -> bool {
         let torn = self.flaws.torn_batches;
         let by_chance = failed || self.scenario.settings.write_back_us > 0;
-        let Some(node) = self.nodes.get_mut(&id) else { return false };
+        let Some(node) = self.nodes.get_mut(id) else { return false };
         let NodeState::Up { writing, .. } = &mut node.state else { return false };
         let under_way = match writing.take() {
             Some(Writing { work, durable: false }) => Some(work.batches),
@@ -139,7 +140,7 @@ impl World {
             1 => Batches { raft: WriteBatch::default(), kv: batches.kv },
             _ => return,
         };
-        if let Some(node) = self.nodes.get_mut(&id) {
+        if let Some(node) = self.nodes.get_mut(id) {
             node.disk.write(&half);
             self.note(What::Torn { peer: id });
             self.record_durable(id, half);
@@ -153,7 +154,7 @@ impl World {
                 self.set_back(id, fault, fresh);
             }
             DiskFault::RollBack => {
-                let image = self.nodes.get(&id).and_then(|node| node.disk.image().cloned());
+                let image = self.nodes.get(id).and_then(|node| node.disk.image().cloned());
                 if let Some(image) = image {
                     self.set_back(id, fault, image);
                 }
@@ -174,7 +175,7 @@ impl World {
     }
 
     fn change_disk(&mut self, id: u64, change: impl FnOnce(&mut Disk)) {
-        let Some(node) = self.nodes.get_mut(&id) else { return };
+        let Some(node) = self.nodes.get_mut(id) else { return };
         if self.journal.is_none() {
             return change(&mut node.disk);
         }

@@ -59,7 +59,7 @@ impl Watch {
 impl World {
     /// A peer has just started from its disk.
     pub(super) fn saw_start(&mut self, store: u64) {
-        let Some(node) = self.nodes.get(&store) else { return };
+        let Some(node) = self.nodes.get(store) else { return };
         let Some(peer) = node.peer() else {
             // If it held one that knew nothing yet, that is forgotten.
             return self.watch.holds(store, 0);
@@ -82,7 +82,7 @@ impl World {
     /// A message has created a peer on a store, and it may have acted on it already. What it starts
     /// from is what its store has on disk.
     fn saw_creation(&mut self, store: u64) {
-        let Some(peer) = self.nodes.get(&store).and_then(|node| node.peer()) else { return };
+        let Some(peer) = self.nodes.get(store).and_then(|node| node.peer()) else { return };
         let (raft, hard) = (peer.raft(), peer.storage().hard_state());
         let state = State { term: hard.term, vote: hard.vote, ..State::default() };
         let members = Members::default();
@@ -93,22 +93,23 @@ impl World {
         self.checker.see(now_us, &fact);
     }
 
-    /// Something has happened to a peer.
-    pub(super) fn saw(&mut self, store: u64) {
-        let Some(peer) = self.nodes.get(&store).and_then(|node| node.peer()) else { return };
+    /// Something has happened to a peer. Returns whether it changed anything.
+    pub(super) fn saw(&mut self, store: u64) -> bool {
+        let Some(peer) = self.nodes.get(store).and_then(|node| node.peer()) else { return false };
         if peer.is_destroyed() {
             // What is left of it in memory means nothing.
-            return;
+            return false;
         }
         let id = peer.raft().id();
         if self.watch.peer_on(store) != id {
             self.watch.holds(store, id);
             self.saw_creation(store);
         }
-        let Some(peer) = self.nodes.get(&store).and_then(|node| node.peer()) else { return };
+        let Some(peer) = self.nodes.get(store).and_then(|node| node.peer()) else { return false };
         let (raft, now_us) = (peer.raft(), self.now_us);
         let state = state_of(raft);
-        if state != *self.checker.state(id) {
+        let changed = state != *self.checker.state(id);
+        if changed {
             tell_log(&mut self.checker, id, raft, now_us);
             self.checker.see(now_us, &Fact::State { peer: id, state });
         }
@@ -121,12 +122,13 @@ impl World {
                 }
             }
         }
+        changed
     }
 
     /// A peer has handed out work: entries were applied, or a snapshot was.
     pub(super) fn saw_work(&mut self, store: u64, work: &Work) {
         let (id, now_us) = (self.watch.peer_on(store), self.now_us);
-        let Some(peer) = self.nodes.get(&store).and_then(|node| node.peer()) else { return };
+        let Some(peer) = self.nodes.get(store).and_then(|node| node.peer()) else { return };
         let state = Some(peer.kv().fingerprint());
         self.saw_snapshots_made(id, work);
         if let Some(base) = work.installed {
@@ -163,7 +165,7 @@ impl World {
     }
 
     fn saw_members(&mut self, store: u64, index: u64, changed: bool) {
-        let Some(peer) = self.nodes.get(&store).and_then(|node| node.peer()) else { return };
+        let Some(peer) = self.nodes.get(store).and_then(|node| node.peer()) else { return };
         let (id, members) = (peer.raft().id(), members_of(peer.raft()));
         let fact = Fact::Configured { peer: id, index, changed, members: &members };
         self.checker.see(self.now_us, &fact);
@@ -222,11 +224,12 @@ impl World {
         }
     }
 
-    /// A peer has nothing to do and its disk is free. What waits for a sync, the disk has yet to
-    /// show.
+    /// A peer has nothing to do, perhaps. What is being written, or waits for a sync, the disk has
+    /// yet to show.
     pub(super) fn saw_rest(&mut self, store: u64) {
-        let rests = |node: &Node| node.peer().is_some() && !node.disk.is_behind();
-        if !self.nodes.get(&store).is_some_and(rests) {
+        let rests =
+            |node: &Node| node.peer().is_some() && !node.is_busy() && !node.disk.is_behind();
+        if !self.nodes.get(store).is_some_and(rests) {
             return;
         }
         let id = self.watch.peer_on(store);

@@ -7,18 +7,22 @@ use raft_core::proto::raft_serverpb::RaftMessage;
 use super::{Event, World};
 use crate::event::What;
 use crate::faults::{ClockFault, DiskFault, FlightFault, LinkFault, Links};
-use crate::network::Flight;
+use crate::network::{Flight, Way};
 
 impl World {
     /// Sends a message from one peer to another, and what copies the link makes of it.
     pub(super) fn send(&mut self, from: u64, to: u64, message: RaftMessage) {
-        let flight = self.network.send(from, to, message, self.now_us, &mut self.rng);
+        let way = self.network.way(from, to, self.now_us, &mut self.rng);
+        let Way { id, arrives_us, dies_us, held } = way;
+        let sent_us = self.now_us;
+        let flight = Arc::new(Flight { id, from, to, sent_us, arrives_us, dies_us, held, message });
         if !self.network.is_faulty(from, to) {
-            return self.launch(Arc::new(flight));
+            return self.launch(flight);
         }
-        let copies = self.network.copies(&flight, &mut self.rng);
-        self.launch(Arc::new(flight));
-        for copy in copies.into_iter().flatten() {
+        let copies = self.network.copies(from, to, sent_us, &mut self.rng);
+        self.launch(flight.clone());
+        for at_us in copies.into_iter().flatten() {
+            let copy = self.network.copy(&flight, at_us);
             self.launch_copy(copy);
         }
     }
@@ -28,7 +32,7 @@ impl World {
         if !flight.held {
             self.queue.push(flight.ends_us(), Event::Arrival { flight: id });
         }
-        self.flights.insert(id, flight);
+        self.flights.push(flight);
     }
 
     fn launch_copy(&mut self, copy: Flight) {
@@ -39,12 +43,9 @@ impl World {
 
     /// Takes a flight that ends now. One that was held or put off since stays where it is.
     pub(super) fn landing(&mut self, id: u64) -> Option<Arc<Flight>> {
-        let flight = self.flights.remove(&id)?;
-        if flight.held || flight.ends_us() > self.now_us {
-            self.flights.insert(id, flight);
-            return None;
-        }
-        Some(flight)
+        let flight = self.flights.get(id)?;
+        let lands = !flight.held && flight.ends_us() <= self.now_us;
+        lands.then(|| self.flights.remove(id)).flatten()
     }
 
     pub(super) fn set_links(&mut self, on: Links, fault: LinkFault) {
@@ -76,20 +77,20 @@ impl World {
 
     /// Whatever is held on these links arrives now, in the order of sending.
     pub(super) fn release(&mut self, on: Links) {
-        for (&id, flight) in &mut self.flights {
+        for flight in self.flights.iter_mut() {
             if flight.held && on.contain(flight.from, flight.to) {
                 let flight = Arc::make_mut(flight);
                 (flight.held, flight.arrives_us) = (false, self.now_us);
-                self.queue.push(self.now_us, Event::Arrival { flight: id });
+                self.queue.push(self.now_us, Event::Arrival { flight: flight.id });
             }
         }
     }
 
     pub(super) fn meddle(&mut self, id: u64, fault: FlightFault) {
         let now_us = self.now_us;
-        let Some(flight) = self.flights.get(&id).cloned() else { return };
+        let Some(flight) = self.flights.get(id).cloned() else { return };
         self.note(What::Meddled { flight, fault });
-        let Some(flight) = self.flights.get_mut(&id).map(Arc::make_mut) else { return };
+        let Some(flight) = self.flights.get_mut(id).map(Arc::make_mut) else { return };
         let lands_us = match fault {
             FlightFault::Drop => {
                 flight.dies_us = Some(now_us);

@@ -7,7 +7,7 @@ use raft_core::proto::raft_serverpb::RaftMessage;
 use raft_core::{EntryId, Event as Inside, StateRole};
 use raft_kv::{Peer, Store, Work};
 
-use super::{Event, World};
+use super::{Event, Line, World};
 use crate::backlog::Late;
 use crate::event::What;
 use crate::faults::CrashPoint;
@@ -27,12 +27,12 @@ impl World {
         let now_us = self.now_us;
         // A clock that was stopped or set since ticks at another time.
         let on_time = |n: &&mut Node| n.incarnation == incarnation && n.next_tick_us == now_us;
-        let Some(node) = self.nodes.get_mut(&id).filter(on_time) else { return };
+        let Some(node) = self.nodes.get_mut(id).filter(on_time) else { return };
         if !node.is_up() {
             return;
         }
         node.next_tick_us = now_us + node.period_us;
-        self.queue.push(node.next_tick_us, Event::Tick { peer: id, incarnation });
+        self.queue.line_up(Line::Ticks, node.next_tick_us, Event::Tick { peer: id, incarnation });
         self.trace.number(id);
         if let Some(backlog) = &mut node.backlog {
             return backlog.tick(1);
@@ -53,7 +53,7 @@ impl World {
         self.trace.number(flight.id);
         self.trace.message(&flight.message);
         let cut = flight.dies_us.is_some() || !self.network.is_connected(from, to);
-        let Some(node) = self.nodes.get_mut(&to).filter(|n| !cut && n.is_up()) else {
+        let Some(node) = self.nodes.get_mut(to).filter(|n| !cut && n.is_up()) else {
             return self.note(What::Lost(flight));
         };
         match &mut node.backlog {
@@ -68,8 +68,9 @@ impl World {
 
     /// A message reaches a peer that is up.
     pub(super) fn deliver(&mut self, flight: Arc<Flight>) {
-        let (to, message) = (flight.to, flight.message.clone());
-        self.note(What::Delivered(flight));
+        self.note_delivered(&flight);
+        // Whoever remembers the flight keeps the message; else it is the peer's.
+        let Flight { to, message, .. } = Arc::unwrap_or_clone(flight);
         self.touch(to, |store| store.step(message));
     }
 
@@ -80,19 +81,25 @@ impl World {
         id: u64,
         action: impl FnOnce(&mut Store<Ear>) -> raft_kv::Result<()>,
     ) {
-        let Some(store) = self.nodes.get_mut(&id).and_then(|node| node.store_mut()) else { return };
+        let Some(store) = self.nodes.get_mut(id).and_then(|node| node.store_mut()) else { return };
         let before = Before::of(store);
-        if let Err(error) = action(store) {
-            self.note(What::Refused { peer: id, reason: error.to_string() });
+        let refusal = action(store).err();
+        // Most ticks, for one thing, change nothing. What a leader knows may change without a word.
+        if refusal.is_none() && store.is_idle() && !self.listens && !before.leads() {
+            return;
         }
-        self.observe(id, &before);
+        if let Some(error) = refusal {
+            let reason = self.say(&error);
+            self.note(What::Refused { peer: id, reason });
+        }
+        let changed = self.observe(id, &before);
         self.empty_outbox(id);
-        self.pump(id);
+        self.pump(id, changed);
     }
 
     /// Notes what was heard from inside the peer.
     fn hear(&mut self, id: u64) {
-        let store = self.nodes.get_mut(&id).and_then(|node| node.store_mut());
+        let store = self.nodes.get_mut(id).and_then(|node| node.store_mut());
         let Some(peer) = store.and_then(Store::peer_mut) else { return };
         let heard = std::mem::take(&mut peer.tracer_mut().heard);
         // Roles and commit indices are told in any case.
@@ -103,12 +110,18 @@ impl World {
         }
     }
 
-    fn observe(&mut self, id: u64, before: &Before) {
-        self.hear(id);
-        self.saw(id);
-        let Some(peer) = self.nodes.get(&id).and_then(|node| node.peer()) else { return };
+    /// Notes and checks what is new about a peer. Returns whether anything is.
+    fn observe(&mut self, id: u64, before: &Before) -> bool {
+        if self.listens {
+            self.hear(id);
+        }
+        let changed = self.saw(id);
+        let Some(peer) = self.nodes.get(id).and_then(|node| node.peer()) else { return changed };
         let raft = peer.raft();
         let (term, to, committed) = (raft.term(), raft.role(), raft.log().committed());
+        if (term, to, committed) == (before.term, before.role, before.committed) {
+            return changed;
+        }
         // Read only if it is news: the log may have to ask the disk.
         let news = committed > before.committed;
         let commit_term = if news { raft.log().term(committed).unwrap_or(0) } else { 0 };
@@ -121,17 +134,21 @@ impl World {
             let last = EntryId::new(commit_term, committed);
             self.note(What::Committed { peer: id, last });
         }
+        changed
     }
 
-    /// Takes the peer's work as long as there is some and its disk is free.
-    fn pump(&mut self, id: u64) {
+    /// Takes the peer's work as long as there is some and its disk is free. If nothing has `changed`
+    /// and there is none, the peer rests as it did before.
+    fn pump(&mut self, id: u64, mut changed: bool) {
         loop {
-            let Some(node) = self.nodes.get_mut(&id) else { return };
+            let Some(node) = self.nodes.get_mut(id) else { return };
             let NodeState::Up { store, writing: None } = &mut node.state else { return };
             let before = Before::of(store);
             match store.handle_ready() {
-                Ok(None) => return self.saw_rest(id),
+                Ok(None) if changed => return self.saw_rest(id),
+                Ok(None) => return,
                 Ok(Some(work)) => {
+                    changed = true;
                     self.saw_work(id, &work);
                     self.remember_effects(&work);
                     self.observe(id, &before);
@@ -152,7 +169,7 @@ impl World {
         if self.is_armed_with(id, CrashPoint::BeforeWrite) {
             return self.crash_at(id, CrashPoint::BeforeWrite);
         }
-        let Some(node) = self.nodes.get_mut(&id) else { return };
+        let Some(node) = self.nodes.get_mut(id) else { return };
         if let Err(reason) = node.disk.accept() {
             if !self.flaws.ignored_errors {
                 return self.write_failed(id, reason);
@@ -175,7 +192,7 @@ impl World {
         if self.flaws.early_receipts {
             self.count_early(id, &mut work);
         }
-        if let Some(NodeState::Up { writing, .. }) = self.nodes.get_mut(&id).map(|n| &mut n.state) {
+        if let Some(NodeState::Up { writing, .. }) = self.nodes.get_mut(id).map(|n| &mut n.state) {
             *writing = Some(Writing { work, durable: false });
         }
         self.queue.push(self.now_us + sync_us, event);
@@ -183,12 +200,12 @@ impl World {
 
     /// The peer hears that its write is durable.
     pub(super) fn written(&mut self, id: u64) {
-        let Some(node) = self.nodes.get_mut(&id) else { return };
+        let Some(node) = self.nodes.get_mut(id) else { return };
         let point = node.armed;
         let NodeState::Up { writing, .. } = &mut node.state else { return };
         let Some(Writing { work, .. }) = writing.take_if(|writing| writing.durable) else { return };
         self.finish(id, work, point);
-        self.pump(id);
+        self.pump(id, true);
     }
 
     /// The batches are durable: messages and answers may leave, the peer may count its own log.
@@ -207,10 +224,10 @@ impl World {
         if let Some(point @ CrashPoint::AfterAnswers) = point {
             return self.crash_at(id, point);
         }
-        let Some(store) = self.nodes.get_mut(&id).and_then(|node| node.store_mut()) else { return };
+        let Some(store) = self.nodes.get_mut(id).and_then(|node| node.store_mut()) else { return };
         let before = Before::of(store);
         let persisted = store.persisted(work.number);
-        if let Some(node) = self.nodes.get_mut(&id) {
+        if let Some(node) = self.nodes.get_mut(id) {
             node.installed |= work.installed.is_some();
         }
         self.observe(id, &before);
@@ -221,14 +238,14 @@ impl World {
 
     /// A driver that waits for one snapshot to be durable takes that of an earlier one for it.
     fn takes_for_written(&self, id: u64, work: &Work) -> bool {
-        let installed = self.nodes.get(&id).is_some_and(|node| node.installed);
+        let installed = self.nodes.get(id).is_some_and(|node| node.installed);
         self.flaws.stale_receipts && installed && work.installed.is_some()
     }
 
     /// A driver lets a leader's appends leave while its disk is busy, which is fine, and reports
     /// what they hold as durable, which it is not.
     fn count_early(&mut self, id: u64, work: &mut Work) {
-        let Some(store) = self.nodes.get_mut(&id).and_then(|node| node.store_mut()) else { return };
+        let Some(store) = self.nodes.get_mut(id).and_then(|node| node.store_mut()) else { return };
         if store.peer().is_none_or(|peer| peer.raft().role() != StateRole::Leader) {
             return;
         }
@@ -265,7 +282,7 @@ impl World {
 
     /// Sends and delivers what needs no disk.
     fn empty_outbox(&mut self, id: u64) {
-        let store = self.nodes.get_mut(&id).and_then(|node| node.store_mut());
+        let store = self.nodes.get_mut(id).and_then(|node| node.store_mut());
         let Some(outbox) = store.map(Store::take_outbox) else { return };
         for message in outbox.messages {
             self.send_one(id, message);
@@ -282,7 +299,7 @@ impl World {
     }
 
     pub(super) fn crash(&mut self, id: u64) {
-        if self.nodes.get(&id).is_none_or(|node| !node.is_up()) {
+        if self.nodes.get(id).is_none_or(|node| !node.is_up()) {
             return;
         }
         let lost_write = self.power_off(id, false);
@@ -300,13 +317,13 @@ impl World {
     }
 
     pub(super) fn stop(&mut self, id: u64, state: NodeState) {
-        if let Some(node) = self.nodes.get_mut(&id) {
+        if let Some(node) = self.nodes.get_mut(id) {
             node.state = state;
         }
     }
 
     pub(super) fn restart(&mut self, id: u64) {
-        let Some(node) = self.nodes.get(&id).filter(|node| !node.is_up()) else { return };
+        let Some(node) = self.nodes.get(id).filter(|node| !node.is_up()) else { return };
         let whole = node.disk.verify();
         if let (Err(reason), false) = (whole, self.flaws.unchecked_records) {
             return self.fail(id, reason);
@@ -321,17 +338,17 @@ impl World {
     pub(super) fn start_peer(&mut self, id: u64) -> raft_kv::Result<()> {
         let Self { rules, store_rules, flaws, listens, .. } = *self;
         let phase = 1 + self.rng.below(self.scenario.settings.tick_us);
-        let Some(node) = self.nodes.get_mut(&id) else { return Ok(()) };
+        let Some(node) = self.nodes.get_mut(id) else { return Ok(()) };
         node.start(id, &self.scenario, Variant { rules, store_rules, flaws }, listens)?;
         node.next_tick_us = if node.is_frozen() { FROZEN } else { self.now_us + phase };
         if !node.is_frozen() {
             let tick = Event::Tick { peer: id, incarnation: node.incarnation };
-            self.queue.push(node.next_tick_us, tick);
+            self.queue.line_up(Line::Ticks, node.next_tick_us, tick);
         }
         self.saw_start(id);
         self.note(What::Started { peer: id });
         self.hear(id);
-        self.pump(id);
+        self.pump(id, true);
         Ok(())
     }
 }
@@ -342,5 +359,9 @@ impl Before {
             return Self { role: StateRole::Follower, term: 0, committed: 0 };
         };
         Self { role: raft.role(), term: raft.term(), committed: raft.log().committed() }
+    }
+
+    fn leads(&self) -> bool {
+        self.role == StateRole::Leader
     }
 }

@@ -29,7 +29,6 @@ mod requests;
 mod spoiled;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
 
 use bytes::Bytes;
 use raft_core::Rules;
@@ -44,10 +43,12 @@ use crate::digest::Digest;
 use crate::event::{Happening, What};
 use crate::faults::{LinkFault, Links};
 use crate::flaws::Flaws;
-use crate::network::{Flight, Network};
-use crate::node::{CLUSTER, Node, REGION};
+use crate::flights::Flights;
+use crate::network::Network;
+use crate::node::{CLUSTER, Node, Nodes, REGION};
 use crate::rng::{WorldRng, mix};
 use crate::scenario::{Scenario, ScenarioError, TimedCommand};
+use crate::tally::Tally;
 use crate::variant::Variant;
 
 /// A cluster, its network, its disks, its clients and its time.
@@ -60,14 +61,16 @@ pub struct World {
     now_us: u64,
     queue: Queue,
     rng: WorldRng,
-    nodes: BTreeMap<u64, Node>,
+    nodes: Nodes,
     network: Network,
-    flights: BTreeMap<u64, Arc<Flight>>,
+    flights: Flights,
     clients: Clients,
     checker: Checker,
     watch: Watch,
-    happenings: VecDeque<Happening>,
+    /// What happened lately; none if nobody wants to know.
+    happenings: Option<VecDeque<Happening>>,
     happened: u64,
+    tally: Tally,
     events_handled: u64,
     trace: Digest,
     /// Durable writes that somebody outside copies; none if nobody does.
@@ -164,9 +167,8 @@ impl World {
     fn start(scenario: &Scenario, resume: Resume, variant: Variant) -> Result<Self, ScenarioError> {
         let settings = &scenario.settings;
         let mut disks = resume.disks;
-        let node = |id| {
-            (id, Node::new(disks.remove(&id).unwrap_or_default(), resume.epoch, settings.tick_us))
-        };
+        let node =
+            |id| Node::new(disks.remove(&id).unwrap_or_default(), resume.epoch, settings.tick_us);
         let mut world = Self {
             scenario: scenario.clone(),
             rules: variant.rules,
@@ -177,12 +179,13 @@ impl World {
             rng: WorldRng::new(mix(scenario.seed, resume.epoch)),
             nodes: scenario.store_ids().map(node).collect(),
             network: Network::new(scenario.stores(), settings),
-            flights: BTreeMap::new(),
+            flights: Flights::default(),
             clients: Clients::starting_after(resume.last_request),
             checker: Checker::default(),
             watch: Watch::default(),
-            happenings: VecDeque::new(),
+            happenings: Some(VecDeque::new()),
             happened: 0,
+            tally: Tally::default(),
             events_handled: 0,
             trace: Digest::new(),
             journal: None,
@@ -237,10 +240,15 @@ impl World {
 
     /// Handles the next event. Returns false if a rule is broken: then nothing happens any more.
     pub fn step(&mut self) -> bool {
+        self.step_until(u64::MAX)
+    }
+
+    /// As [`step`](Self::step), if the next event is not after this time.
+    fn step_until(&mut self, time_us: u64) -> bool {
         if self.violation().is_some() {
             return false;
         }
-        let Some((at_us, event)) = self.queue.pop() else { return false };
+        let Some((at_us, event)) = self.queue.pop_until(time_us) else { return false };
         self.now_us = self.now_us.max(at_us);
         self.events_handled += 1;
         self.trace.number(at_us);
@@ -251,12 +259,10 @@ impl World {
     /// Handles every event up to and including `time_us`, then sets the clock to it. Stops where a
     /// rule is broken.
     pub fn run_until(&mut self, time_us: u64) {
-        while self.queue.next_us().is_some_and(|next| next <= time_us) {
-            if !self.step() {
-                return;
-            }
+        while self.step_until(time_us) {}
+        if self.violation().is_none() {
+            self.now_us = self.now_us.max(time_us);
         }
-        self.now_us = self.now_us.max(time_us);
     }
 
     /// Virtual time of the next event.

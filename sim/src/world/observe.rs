@@ -1,5 +1,7 @@
 //! What tools see of the world. Nothing here changes a run.
 
+use std::sync::Arc;
+
 use raft_kv::Batches;
 
 use super::World;
@@ -8,33 +10,69 @@ use crate::digest::Digest;
 use crate::event::{Happening, What};
 use crate::network::Flight;
 use crate::node::Node;
+use crate::tally::Tally;
 
 /// Happenings that are remembered.
 const HAPPENINGS_MAX: usize = 2_000;
 
 impl World {
     pub(super) fn note(&mut self, what: What) {
+        self.tally.happened(&what);
+        self.remember_happening(|| what);
+    }
+
+    pub(super) fn note_delivered(&mut self, flight: &Arc<Flight>) {
+        self.tally.delivered(flight);
+        self.remember_happening(|| What::Delivered(flight.clone()));
+    }
+
+    pub(super) fn note_ended(&mut self, request: u64) {
+        let Some(ended) = self.clients.get(request) else { return };
+        let Some(outcome) = &ended.outcome else { return };
+        self.tally.ended(ended);
+        let text = self.say(outcome);
+        self.remember_happening(|| What::Ended { request, text });
+    }
+
+    /// The text of a happening, if anybody will ever see it.
+    pub(super) fn say(&self, words: &impl ToString) -> String {
+        if self.happenings.is_some() { words.to_string() } else { String::new() }
+    }
+
+    fn remember_happening(&mut self, what: impl FnOnce() -> What) {
         self.happened += 1;
+        let Some(happenings) = &mut self.happenings else { return };
         let (number, at_us) = (self.happened, self.now_us);
-        self.happenings.push_back(Happening { number, at_us, what });
-        if self.happenings.len() > HAPPENINGS_MAX {
-            self.happenings.pop_front();
+        happenings.push_back(Happening { number, at_us, what: what() });
+        if happenings.len() > HAPPENINGS_MAX {
+            happenings.pop_front();
         }
+    }
+
+    /// From now on happenings are counted, and not remembered: there will be none to look at. That
+    /// changes no run and no digest.
+    pub(crate) fn remember_nothing(&mut self) {
+        self.happenings = None;
+    }
+
+    /// Counts of what happened.
+    pub(crate) fn tally(&self) -> &Tally {
+        &self.tally
     }
 
     /// The machines in the order of their ids.
     pub fn nodes(&self) -> impl Iterator<Item = (u64, &Node)> {
-        self.nodes.iter().map(|(&id, node)| (id, node))
+        self.nodes.iter()
     }
 
     /// Machine `id`.
     pub fn node(&self, id: u64) -> Option<&Node> {
-        self.nodes.get(&id)
+        self.nodes.get(id)
     }
 
     /// Messages between peers on their way, in the order of sending.
     pub fn flights(&self) -> impl Iterator<Item = &Flight> {
-        self.flights.values().map(|flight| &**flight)
+        self.flights.iter()
     }
 
     /// Requests of clients in the order of invocation; the oldest finished ones are forgotten.
@@ -54,7 +92,7 @@ impl World {
 
     /// What happened lately, oldest first.
     pub fn happenings(&self) -> impl DoubleEndedIterator<Item = &Happening> {
-        self.happenings.iter()
+        self.happenings.iter().flatten()
     }
 
     /// Number of the last happening.
@@ -76,7 +114,7 @@ impl World {
     /// with its facts. That changes no run and no digest; it costs time and memory.
     pub fn listen(&mut self) {
         self.listens = true;
-        for node in self.nodes.values_mut() {
+        for node in self.nodes.iter_mut() {
             if let Some(store) = node.store_mut() {
                 store.tracer_mut().listens = true;
                 if let Some(peer) = store.peer_mut() {
@@ -103,7 +141,7 @@ impl World {
         digest.number(self.trace.value());
         digest.number(self.events_handled);
         digest.number(self.now_us);
-        for (&id, node) in &self.nodes {
+        for (id, node) in self.nodes.iter() {
             digest.number(id);
             digest.number(node.incarnation);
             for (key, value) in node.disk().raft.iter().chain(node.disk().kv.iter()) {

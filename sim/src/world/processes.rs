@@ -10,7 +10,7 @@ use crate::node::Node;
 
 impl World {
     fn running(&mut self, id: u64) -> Option<&mut Node> {
-        self.nodes.get_mut(&id).filter(|node| node.is_up())
+        self.nodes.get_mut(id).filter(|node| node.is_up())
     }
 
     pub(super) fn pause(&mut self, id: u64) {
@@ -54,7 +54,7 @@ impl World {
 
     /// The process is gone, and with it all that waited for it.
     pub(super) fn forget_process(&mut self, id: u64) {
-        let Some(node) = self.nodes.get_mut(&id) else { return };
+        let Some(node) = self.nodes.get_mut(id) else { return };
         node.armed = None;
         let backlog = node.backlog.take().unwrap_or_default();
         backlog.into_items().into_iter().for_each(|late| self.lose(late));
@@ -67,13 +67,13 @@ impl World {
     }
 
     pub(super) fn disarm(&mut self, id: u64) {
-        if let Some(node) = self.nodes.get_mut(&id) {
+        if let Some(node) = self.nodes.get_mut(id) {
             node.armed = None;
         }
     }
 
     pub(super) fn is_armed_with(&self, id: u64, point: CrashPoint) -> bool {
-        self.nodes.get(&id).is_some_and(|node| node.armed == Some(point))
+        self.nodes.get(id).is_some_and(|node| node.armed == Some(point))
     }
 
     pub(super) fn crash_at(&mut self, id: u64, point: CrashPoint) {

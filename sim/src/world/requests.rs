@@ -27,7 +27,7 @@ fn attempt_of(Token(token): Token) -> (u64, u32) {
 impl World {
     pub(super) fn invoke(&mut self, client: u64, op: Op, to: Option<u64>) {
         let in_turn = self.scenario.settings.sessions && !op.is_admin() && op != Op::OpenSession;
-        let text = op.to_string();
+        let text = self.say(&op);
         let request = self.clients.invoke(client, op, to, self.now_us);
         self.note(What::Invoked { request, text });
         self.saw_invoked(request);
@@ -81,7 +81,7 @@ impl World {
     pub(super) fn asked(&mut self, request: u64, attempt: u32) {
         let Some(open) = self.clients.current(request, attempt) else { return };
         let target = open.target;
-        match self.nodes.get_mut(&target).and_then(|node| node.backlog.as_mut()) {
+        match self.nodes.get_mut(target).and_then(|node| node.backlog.as_mut()) {
             None => self.propose(request, attempt, target),
             Some(backlog) => {
                 if backlog.receive(Late::Asked { request, attempt }) {
@@ -103,7 +103,7 @@ impl World {
 
     /// A copy of an attempt reaches a peer.
     pub(super) fn asked_again(&mut self, request: u64, attempt: u32, target: u64) {
-        match self.nodes.get_mut(&target).and_then(|node| node.backlog.as_mut()) {
+        match self.nodes.get_mut(target).and_then(|node| node.backlog.as_mut()) {
             None => self.propose(request, attempt, target),
             Some(backlog) => {
                 backlog.receive(Late::Asked { request, attempt });
@@ -129,7 +129,7 @@ impl World {
 
     /// A peer looks at an attempt, whether or not the client still waits for this one.
     pub(super) fn propose(&mut self, request: u64, attempt: u32, target: u64) {
-        let Some(node) = self.nodes.get(&target).filter(|node| node.is_up()) else { return };
+        let Some(node) = self.nodes.get(target).filter(|node| node.is_up()) else { return };
         let Some(asked) = self.clients.get(request) else { return };
         let follower_reads = self.scenario.settings.follower_reads;
         let command = match node.peer() {
@@ -234,10 +234,7 @@ impl World {
     /// A request has ended, and the client's next one may begin.
     fn ended(&mut self, request: u64, expired: bool) {
         self.remember(request);
-        let outcome = self.clients.get(request).and_then(|request| request.outcome.as_ref());
-        if let Some(text) = outcome.map(ToString::to_string) {
-            self.note(What::Ended { request, text });
-        }
+        self.note_ended(request);
         if let Some(client) = self.clients.ended(request, expired) {
             self.take_turn(client);
         }

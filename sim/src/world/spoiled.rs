@@ -20,7 +20,7 @@ impl World {
         if !(forgotten_votes || forgotten_terms || kept_tails) {
             return;
         }
-        let Some(node) = self.nodes.get(&id) else { return };
+        let Some(node) = self.nodes.get(id) else { return };
         if kept_tails {
             keep_tail(&mut batches.raft, &node.disk().raft);
         }
