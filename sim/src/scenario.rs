@@ -17,7 +17,6 @@ const KEY_BYTES_MAX: usize = 64;
 const BATCH_MAX: usize = 16;
 const VALUE_BYTES_MAX: usize = 1_024;
 pub(crate) const HOUR_US: u64 = 3_600_000_000;
-const APPLY_BYTES_MAX: u64 = 1 << 20;
 
 /// Everything that decides a run. The same scenario gives the same run on every platform.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,7 +84,6 @@ pub struct Settings {
     pub appends_in_flight_max: u32,
     /// Most bytes of entries that a peer applies with one write, at least one entry whatever its size.
     /// A peer that applies little at a time lags behind what is committed.
-    #[serde(skip_serializing_if = "is_apply_default")]
     pub apply_bytes_max: u64,
     /// Ticks between two looks of a leader at the length of its log.
     pub log_gc_ticks: u64,
@@ -149,7 +147,7 @@ impl Default for Settings {
             broadcast_commit: true,
             append_bytes_max: 1 << 20,
             appends_in_flight_max: 256,
-            apply_bytes_max: APPLY_BYTES_MAX,
+            apply_bytes_max: 1 << 20,
             log_gc_ticks: 10,
             log_gc_entries: 128_000,
         }
@@ -335,11 +333,6 @@ pub enum ScenarioError {
         /// Why.
         reason: raft_kv::Error,
     },
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
-fn is_apply_default(bytes: &u64) -> bool {
-    *bytes == APPLY_BYTES_MAX
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
