@@ -223,6 +223,26 @@ fn an_old_snapshot_is_told_to_be_complete_and_moves_nothing_back() {
     assert_eq!((group.peer(3).storage().applied_index(), group.disks[&3].clone()), before);
 }
 
+/// Found by the simulator: the core had the snapshot, the disk was busy, and what came meanwhile threw
+/// its records away, so that the peer stopped.
+#[test]
+fn what_comes_while_a_snapshot_waits_for_the_disk_does_not_take_its_records() {
+    let mut group = with_gc(5);
+    leave_behind(&mut group, 30, 10);
+    let whole = collect_chunks(&mut group).pop().unwrap();
+    assert!(whole.message.is_some(), "it is one piece");
+    group.store(3).step(whole.clone()).unwrap();
+    group.store(3).step(whole.clone()).unwrap();
+    let acks: Vec<_> = group.outbox(3).iter().filter_map(|m| m.snapshot_ack).collect();
+    assert_eq!(acks[1].progress(), SnapshotProgress::Complete, "{acks:?}");
+    let mut newer = whole;
+    let chunk = newer.snapshot_chunk.as_mut().unwrap();
+    (chunk.index, chunk.last) = (chunk.index + 1, false);
+    assert!(matches!(group.store(3).step(newer), Err(Error::Snapshot(_))));
+    group.ticks(12);
+    same_data(&group);
+}
+
 #[test]
 fn a_snapshot_message_without_its_pieces_is_refused() {
     let mut group = with_gc(5);

@@ -45,7 +45,7 @@ pub use client::{Outcome, Reply, Request};
 pub use command::Command;
 pub use event::{Happening, What};
 pub use faults::{ClientFault, ClockFault, CrashPoint, DiskFault, FlightFault, LinkFault, Links};
-pub use flaws::Flaws;
+pub use flaws::{Flaws, Order};
 pub use nemesis::{FaultClass, Nemesis, NemesisSettings};
 pub use network::Flight;
 pub use node::{Ear, Node};

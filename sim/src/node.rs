@@ -1,14 +1,15 @@
 //! One machine of the cluster: a disk that survives, and a peer that may be down.
 
 use raft_core::proto::metapb;
-use raft_core::{Event, Rules, Tracer};
-use raft_kv::{Engines, LogGc, Peer, PeerConfig, Store, StoreConfig, StoreRules, Work};
+use raft_core::{Event, Tracer};
+use raft_kv::{Engines, LogGc, Peer, PeerConfig, Store, StoreConfig, Work};
 
 use crate::backlog::Backlog;
 use crate::disk::Disk;
 use crate::faults::CrashPoint;
 use crate::rng::mix;
 use crate::scenario::Scenario;
+use crate::variant::Variant;
 
 /// The cluster that all stores belong to.
 pub(crate) const CLUSTER: u64 = 1;
@@ -47,6 +48,8 @@ pub struct Node {
     pub(crate) backlog: Option<Backlog>,
     /// Where the next write is to end.
     pub(crate) armed: Option<CrashPoint>,
+    /// A snapshot was installed since the start.
+    pub(crate) installed: bool,
 }
 
 /// The period of a clock that stands still.
@@ -118,6 +121,7 @@ impl Node {
             period_us,
             backlog: None,
             armed: None,
+            installed: false,
         }
     }
 
@@ -195,10 +199,11 @@ impl Node {
         &mut self,
         id: u64,
         scenario: &Scenario,
-        (rules, store_rules): (Rules, StoreRules),
+        Variant { rules, store_rules, flaws }: Variant,
         listens: bool,
     ) -> raft_kv::Result<()> {
         self.incarnation += 1;
+        self.installed = false;
         let settings = &scenario.settings;
         let peer = PeerConfig {
             election_tick: settings.election_tick,
@@ -206,7 +211,7 @@ impl Node {
             // A restarted peer draws other time-outs than the first time.
             seed: mix(scenario.seed, self.incarnation),
             pre_vote: settings.pre_vote,
-            check_quorum: settings.check_quorum,
+            check_quorum: settings.check_quorum && !flaws.unchecked_quorum,
             reads: settings.reads.into(),
             log_gc: LogGc {
                 tick_interval: settings.log_gc_ticks,
@@ -214,6 +219,7 @@ impl Node {
             },
             max_size_per_msg: settings.append_bytes_max,
             max_inflight_msgs: settings.appends_in_flight_max,
+            apply_bytes_max: settings.apply_bytes_max,
             broadcast_commit: settings.broadcast_commit,
             rules,
             store_rules,

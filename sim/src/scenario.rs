@@ -82,6 +82,9 @@ pub struct Settings {
     pub append_bytes_max: u64,
     /// Most appends to one follower that are not answered yet.
     pub appends_in_flight_max: u32,
+    /// Most bytes of entries that a peer applies with one write, at least one entry whatever its size.
+    /// A peer that applies little at a time lags behind what is committed.
+    pub apply_bytes_max: u64,
     /// Ticks between two looks of a leader at the length of its log.
     pub log_gc_ticks: u64,
     /// Entries that may be applied and still in the log when it looks.
@@ -144,6 +147,7 @@ impl Default for Settings {
             broadcast_commit: true,
             append_bytes_max: 1 << 20,
             appends_in_flight_max: 256,
+            apply_bytes_max: 1 << 20,
             log_gc_ticks: 10,
             log_gc_entries: 128_000,
         }

@@ -296,6 +296,7 @@ resets!(
     broadcast_commit,
     append_bytes_max,
     appends_in_flight_max,
+    apply_bytes_max,
     log_gc_ticks,
     log_gc_entries,
 );

@@ -16,6 +16,14 @@ pub struct Variant {
     pub flaws: Flaws,
 }
 
+impl Variant {
+    /// The same on a machine with another word.
+    pub(crate) fn elsewhere(self) -> Self {
+        let order = self.flaws.order.elsewhere();
+        Self { flaws: Flaws { order, ..self.flaws }, ..self }
+    }
+}
+
 impl From<Rules> for Variant {
     fn from(rules: Rules) -> Self {
         Self { rules, ..Self::default() }

@@ -7,8 +7,10 @@ mod support;
 
 use raft_core::Rules;
 use raft_core::rules::{Rejection, TermVerdict};
-use raft_sim::liveness::{converges, majority_suffices, returns_quietly, stays_quiet};
-use raft_sim::{Command, Invariant, Scenario, World};
+use raft_sim::liveness::{
+    converges, majority_suffices, returns_quietly, serves_while_cut, stays_quiet,
+};
+use raft_sim::{Command, Flaws, Invariant, Scenario, World};
 use support::*;
 
 fn world(seed: u64) -> World {
@@ -80,6 +82,34 @@ fn a_return_that_deposes_the_leader_is_noticed() {
 }
 
 /// Faults first, then the question whether the cluster finds together again.
+/// A cluster that is meant to live with cuts.
+fn careful() -> Scenario {
+    let mut scenario = Scenario::new(7);
+    (scenario.settings.pre_vote, scenario.settings.check_quorum) = (true, true);
+    scenario
+}
+
+#[test]
+fn a_leader_that_hears_nobody_gives_way_if_it_checks_its_quorum() {
+    let mut world = World::new(&careful()).unwrap();
+    let before = converges(&mut world).unwrap();
+    returns_quietly(&mut world, 5).unwrap();
+    serves_while_cut(&mut world).unwrap();
+    let others = (1..=5).filter(|id| *id != before.leader);
+    for id in others {
+        assert!(world.is_connected(before.leader, id) && !world.is_connected(id, before.leader));
+    }
+}
+
+#[test]
+fn a_leader_that_hears_nobody_and_stays_is_noticed() {
+    let flaws = Flaws { unchecked_quorum: true, ..Flaws::default() };
+    let mut world = World::with_flaws(&careful(), Rules::default(), flaws).unwrap();
+    converges(&mut world).unwrap();
+    let stuck = serves_while_cut(&mut world).unwrap_err();
+    assert_eq!(stuck.invariant, Invariant::Convergence, "{stuck}");
+}
+
 fn stuck(rules: Rules, seeds: std::ops::Range<u64>) -> Option<(u64, Invariant)> {
     seeds.into_iter().find_map(|seed| {
         let mut dice = Dice::new(seed);

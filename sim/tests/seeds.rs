@@ -8,7 +8,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
 
 use raft_sim::linear::Verdict;
-use raft_sim::{Nemesis, NemesisSettings, World, liveness};
+use raft_sim::trial::watch;
+use raft_sim::{Happening, Nemesis, NemesisSettings, Variant, What, World, liveness};
 
 /// How many seeds to run: 200, or what the variable `SEEDS` says.
 fn seeds() -> u64 {
@@ -77,4 +78,22 @@ fn every_seed_gives_the_same_digest_twice() {
         assert_eq!(digest(seed), digest(seed), "seed {seed}");
     }
     assert_ne!(digest(1), digest(2));
+}
+
+/// A store that finds its own records wanting stops. That heals at the next start, so no other rule
+/// notices.
+#[test]
+fn no_peer_stops_but_for_its_disk() {
+    for seed in 0..seeds() / 4 {
+        let mut scenario = nemesis(seed).scenario;
+        // Snapshots all the time.
+        (scenario.settings.log_gc_ticks, scenario.settings.log_gc_entries) = (1, 2);
+        let mut listener = |happening: &Happening| {
+            if let What::Failed { reason, .. } = &happening.what {
+                assert!(reason.contains("its disk"), "seed {seed}: {reason}");
+            }
+        };
+        let verdict = watch(&scenario, Variant::default(), false, &mut listener).unwrap();
+        assert_eq!(verdict.violation, None, "seed {seed}");
+    }
 }

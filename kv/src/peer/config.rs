@@ -34,9 +34,6 @@ impl Default for LogGc {
     }
 }
 
-/// Bytes of entries that are applied in one go.
-const APPLY_BYTES_MAX: u64 = 1 << 20;
-
 /// Settings of a peer.
 #[derive(Clone, Debug)]
 pub struct PeerConfig {
@@ -65,6 +62,9 @@ pub struct PeerConfig {
     pub max_size_per_msg: u64,
     /// See [`Config::max_inflight_msgs`].
     pub max_inflight_msgs: u32,
+    /// Most bytes of entries that one [`Work`](crate::Work) applies, at least one entry whatever its
+    /// size: the less, the further the state machine may lag behind the log.
+    pub apply_bytes_max: u64,
     /// See [`Config::broadcast_commit`].
     pub broadcast_commit: bool,
     /// The rules of the protocol that it follows.
@@ -90,6 +90,7 @@ impl PeerConfig {
             max_command_bytes: 8 << 20,
             max_size_per_msg: core.max_size_per_msg,
             max_inflight_msgs: core.max_inflight_msgs,
+            apply_bytes_max: 1 << 20,
             broadcast_commit: core.broadcast_commit,
             rules: Rules::default(),
             store_rules: StoreRules::default(),
@@ -109,8 +110,8 @@ impl PeerConfig {
             read_only: if lease { ReadOnly::LeaseBased } else { ReadOnly::Safe },
             max_size_per_msg: self.max_size_per_msg,
             max_inflight_msgs: self.max_inflight_msgs,
-            // Small messages are no reason to apply little at a time.
-            max_committed_size_per_ready: APPLY_BYTES_MAX.max(self.max_size_per_msg),
+            // 0 would make it as small as the messages, which are no reason to apply little.
+            max_committed_size_per_ready: self.apply_bytes_max.max(1),
             broadcast_commit: self.broadcast_commit,
             rules: self.rules.into(),
             self_ack: SelfAck::OnPersist,

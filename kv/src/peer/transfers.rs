@@ -105,9 +105,11 @@ impl<T: Tracer> Peer<T> {
         if chunk.last {
             self.check_snapshot(chunk, message.as_ref())?;
         }
+        let id = EntryId::new(chunk.term, chunk.index);
         let committed = self.raft().log().committed();
+        let news = (self.config.rules.accept_snapshot)(id.index, committed);
         self.receiver.drop_stale(committed);
-        let received = self.receiver.receive(chunk, from.id, committed);
+        let received = self.receiver.receive(chunk, from.id, news);
         let snapshot_ack = Some(received.ack);
         let ack = RaftMessage { snapshot_ack, ..self.envelope(from) };
         self.outbox.messages.push(ack);

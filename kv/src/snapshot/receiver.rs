@@ -42,11 +42,11 @@ pub(crate) struct Received {
 }
 
 impl Receiver {
-    /// A piece arrived from peer `from`, while everything up to `committed` is committed here.
-    pub(crate) fn receive(&mut self, chunk: &SnapshotChunk, from: u64, committed: u64) -> Received {
+    /// A piece arrived from peer `from`. Unless the snapshot brings `news`, this peer has all of it
+    /// already.
+    pub(crate) fn receive(&mut self, chunk: &SnapshotChunk, from: u64, news: bool) -> Received {
         let id = EntryId::new(chunk.term, chunk.index);
-        if id.index <= committed {
-            // Nothing that this peer does not have already.
+        if !news {
             return answer(id, chunk.number + 1, SnapshotProgress::Complete, None);
         }
         let same = self.coming.as_ref().is_some_and(|c| (c.id, c.from) == (id, from));

@@ -125,7 +125,7 @@ fn whatever_the_order_the_records_arrive_whole() {
                 0 => under_way[chosen].clone(),
                 _ => under_way.swap_remove(chosen),
             };
-            let received = receiver.receive(&chunk, SENDER, 0);
+            let received = receiver.receive(&chunk, SENDER, true);
             if roll(4) > 0 {
                 over = source.sender.acknowledged(&received.ack) == Transfer::Finished;
                 under_way.extend(source.fill());
@@ -153,14 +153,14 @@ fn damage_is_noticed_piece_by_piece_and_in_the_whole() {
     let mut receiver = Receiver::default();
     let mut damaged = chunks[0].clone();
     damaged.checksum ^= 1;
-    let received = receiver.receive(&damaged, SENDER, 0);
+    let received = receiver.receive(&damaged, SENDER, true);
     assert_eq!((received.ack, received.refused), (wanted(0), Some("its checksum is wrong")));
-    receiver.receive(&chunks[0], SENDER, 0);
-    receiver.receive(&chunks[1], SENDER, 0);
+    receiver.receive(&chunks[0], SENDER, true);
+    receiver.receive(&chunks[1], SENDER, true);
     // A piece that is whole but belongs into another snapshot.
     let mut other = chunks[2].clone();
     other.total_checksum ^= 1;
-    let received = receiver.receive(&other, SENDER, 0);
+    let received = receiver.receive(&other, SENDER, true);
     assert_eq!(received.ack, ack(0, SnapshotProgress::Refused));
     assert!(!received.complete);
     receiver.accept(ID);
@@ -172,11 +172,11 @@ fn pieces_out_of_turn_are_told_which_one_is_wanted() {
     let mut source = Source::new(9);
     let chunks = source.fill();
     let mut receiver = Receiver::default();
-    assert_eq!(receiver.receive(&chunks[1], SENDER, 0).ack, wanted(0));
-    receiver.receive(&chunks[0], SENDER, 0);
-    assert_eq!(receiver.receive(&chunks[3], SENDER, 0).ack, wanted(1));
-    assert_eq!(receiver.receive(&chunks[0], SENDER, 0).ack, wanted(1), "a copy");
-    let known = receiver.receive(&chunks[1], SENDER, ID.index);
+    assert_eq!(receiver.receive(&chunks[1], SENDER, true).ack, wanted(0));
+    receiver.receive(&chunks[0], SENDER, true);
+    assert_eq!(receiver.receive(&chunks[3], SENDER, true).ack, wanted(1));
+    assert_eq!(receiver.receive(&chunks[0], SENDER, true).ack, wanted(1), "a copy");
+    let known = receiver.receive(&chunks[1], SENDER, false);
     assert_eq!(known.ack.progress(), SnapshotProgress::Complete, "no longer needed");
 }
 
@@ -184,16 +184,16 @@ fn pieces_out_of_turn_are_told_which_one_is_wanted() {
 fn another_leaders_snapshot_takes_the_place_of_an_abandoned_one() {
     let mut old = Source::new(9);
     let mut receiver = Receiver::default();
-    receiver.receive(&old.fill()[0], SENDER, 0);
+    receiver.receive(&old.fill()[0], SENDER, true);
     let mut new = Source::new(2);
     for chunk in new.fill() {
-        receiver.receive(&chunk, 2, 0);
+        receiver.receive(&chunk, 2, true);
     }
     receiver.accept(ID);
     assert_eq!(receiver.take(ID).map(|records| records.len()), Some(2));
-    receiver.receive(&Source::new(9).fill()[0], SENDER, 0);
+    receiver.receive(&Source::new(9).fill()[0], SENDER, true);
     receiver.drop_stale(ID.index);
-    assert_eq!(receiver.receive(&Source::new(9).fill()[1], SENDER, 0).ack, wanted(0));
+    assert_eq!(receiver.receive(&Source::new(9).fill()[1], SENDER, true).ack, wanted(0));
 }
 
 #[test]
@@ -202,15 +202,15 @@ fn what_was_accepted_stays_until_it_is_installed() {
     let chunks = source.fill();
     let mut receiver = Receiver::default();
     for chunk in &chunks {
-        receiver.receive(chunk, SENDER, 0);
+        receiver.receive(chunk, SENDER, true);
     }
     assert_eq!(receiver.take(ID), None, "its message was not handled");
     receiver.accept(ID);
     // The disk is slow: before it is installed, copies of its pieces come, and another snapshot.
     receiver.drop_stale(ID.index);
-    let copy = receiver.receive(&chunks[1], SENDER, ID.index);
+    let copy = receiver.receive(&chunks[1], SENDER, false);
     assert_eq!((copy.ack.progress(), copy.complete), (SnapshotProgress::Complete, false));
     let newer = SnapshotChunk { index: ID.index + 1, ..chunks[0].clone() };
-    receiver.receive(&newer, SENDER, ID.index);
+    receiver.receive(&newer, SENDER, true);
     assert_eq!(receiver.take(ID).map(|records| records.len()), Some(2));
 }

@@ -128,6 +128,29 @@ pub fn returns_quietly(world: &mut World, timeouts: u64) -> Result<(), Violation
     Err(broken(world, rule, follower, before, now))
 }
 
+/// L1 where links stay cut: if leaders check their quorum and candidates ask first, one that hears
+/// nobody gives way, and the others go on without it, although they still hear from it (thesis 6.2).
+/// The cluster must agree when it is called, and have at least three voters.
+///
+/// # Errors
+/// As [`converges`].
+pub fn serves_while_cut(world: &mut World) -> Result<(), Violation> {
+    let rule = Invariant::Convergence;
+    let leads = |peer: &Peer<Ear>| peer.raft().role() == StateRole::Leader;
+    let leader = peers(world, &members(world)).find(|(_, peer)| leads(peer)).map(|(id, _)| id);
+    let Some(leader) = leader else { return Ok(()) };
+    let stores = world.scenario().stores();
+    let ways = (1..=stores).flat_map(|from| (1..=stores).map(move |to| (from, to)));
+    let ways = ways.filter(|&(from, to)| from != to && to != leader).collect();
+    act(world, rule, Command::OnlyLinks { ways })?;
+    // Who was removed and never heard of it would send clients to the leader that it knew.
+    let members = members(world);
+    for peer in (1..=stores).filter(|store| !members.contains(store)) {
+        act(world, rule, Command::Crash { peer })?;
+    }
+    lively(world, &[leader], rule).map(drop)
+}
+
 /// The longest time-out that a peer may draw.
 fn timeout_us(world: &World) -> u64 {
     let settings = &world.scenario().settings;
@@ -151,6 +174,9 @@ fn limit_us(world: &World, alive: &[u64]) -> u64 {
     let in_flight = u64::from(settings.appends_in_flight_max);
     let fewer = (in_flight / 4).clamp(1, ENTRIES_PER_ROUND);
     let per_round = if small { fewer } else { ENTRIES_PER_ROUND };
+    // So does a write that applies little.
+    let slow = settings.apply_bytes_max < 100 * ENTRIES_PER_ROUND;
+    let per_round = if slow { 1 } else { per_round };
     let rounds = longest.saturating_sub(slowest) / per_round + 1;
     let clients = settings.client_deadline_us;
     TIMEOUTS * timeout_us(world) + rounds * round_us(world) + clients

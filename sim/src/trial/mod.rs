@@ -51,8 +51,16 @@ pub struct Verdict {
     pub coverage: Coverage,
 }
 
+impl Verdict {
+    /// Whether two runs were the same.
+    fn is_as(&self, other: &Self) -> bool {
+        (self.digest, self.events) == (other.digest, other.events)
+    }
+}
+
 /// Runs a scenario to its end. If its last command heals everything, the cluster then has to
-/// recover, be quiet, and live on with a minority dead for good (L1 to L3).
+/// recover, be quiet, live with links that are cut one way if it is set up for that, and live on with
+/// a minority dead for good (L1 to L3).
 ///
 /// # Errors
 /// A scenario that cannot be run.
@@ -143,13 +151,17 @@ fn recovers(
         return Ok(());
     }
     liveness::converges(world)?;
-    if until.rule == Some(Invariant::Convergence) {
+    if until.rule == Some(Invariant::Convergence) && until.time_us <= quiet_us {
         return Ok(());
     }
     observer.run_until(world, quiet_us);
     liveness::stays_quiet(world, QUIET_HEARTBEATS)?;
     observer.look(world);
     if until.rule == Some(Invariant::Quiet) {
+        return Ok(());
+    }
+    lives_with_cuts(world)?;
+    if until.rule == Some(Invariant::Convergence) {
         return Ok(());
     }
     is_linearizable(world, true)?;
@@ -164,6 +176,17 @@ fn recovers(
     let dead: Vec<_> = voters.iter().cycle().skip(first).take(minority).copied().collect();
     liveness::majority_suffices(world, &dead)?;
     Ok(())
+}
+
+/// L1 unhealed, which a cluster owes in which leaders check their quorum and candidates ask first. It
+/// is asked of a copy: what is cut there stays cut.
+fn lives_with_cuts(world: &World) -> Result<(), Violation> {
+    let Settings { pre_vote, check_quorum, .. } = world.scenario().settings;
+    // Of two voters each is needed.
+    if !pre_vote || !check_quorum || liveness::voters(world).len() < 3 {
+        return Ok(());
+    }
+    liveness::serves_while_cut(&mut world.clone())
 }
 
 /// I16, of all that clients saw. Only once the world has settled is it known what became of writes
@@ -235,9 +258,8 @@ impl Trial {
     /// As [`run`](Self::run).
     pub fn run_twice(&self, seed: u64) -> Result<Verdict, ScenarioError> {
         let mut verdict = self.run(seed)?;
-        let again = judge(&verdict.scenario, self.variant)?;
-        let same = (again.digest, again.events) == (verdict.digest, verdict.events);
-        if verdict.violation.is_none() && !same {
+        let again = judge(&verdict.scenario, self.variant.elsewhere())?;
+        if verdict.violation.is_none() && !verdict.is_as(&again) {
             let run = |verdict: &Verdict| {
                 format!("digest {:016x} after {} events", verdict.digest, verdict.events)
             };
@@ -280,6 +302,14 @@ impl Trial {
         };
         let until = Until { time_us: violation.at_us, rule: Some(rule) };
         let verdict = play(world, scenario.clone(), Observer::new(None), &until);
+        if rule == Invariant::Determinism {
+            let again = World::with_variant(scenario, self.variant.elsewhere());
+            let again =
+                again.map(|world| play(world, scenario.clone(), Observer::new(None), &until));
+            return again.map_or((false, 0), |again| {
+                (!verdict.is_as(&again), verdict.events + again.events)
+            });
+        }
         let again = verdict.violation.is_some_and(|again| again.invariant == rule);
         (again, verdict.events)
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use raft_core::eraftpb::MessageType;
 use raft_core::proto::raft_serverpb::RaftMessage;
 use raft_core::{EntryId, Event as Inside, StateRole};
 use raft_kv::{Peer, Store, Work};
@@ -12,6 +13,7 @@ use crate::event::What;
 use crate::faults::CrashPoint;
 use crate::network::Flight;
 use crate::node::{Ear, FROZEN, Node, NodeState, Writing};
+use crate::variant::Variant;
 
 /// What is compared before and after an event to tell what it changed.
 struct Before {
@@ -168,6 +170,7 @@ impl World {
         if work.batches.is_empty() {
             return self.finish(id, work, None);
         }
+        self.spoil(id, &mut work.batches);
         if self.is_armed_with(id, CrashPoint::BeforeWrite) {
             return self.crash_at(id, CrashPoint::BeforeWrite);
         }
@@ -187,9 +190,12 @@ impl World {
         let sync_us = self.rng.in_span(node.disk.sync.unwrap_or(settings.sync));
         let (incarnation, number) = (node.incarnation, work.number);
         let event = Event::Synced { peer: id, incarnation, number };
-        if self.flaws.early_messages {
+        if self.flaws.early_messages || self.takes_for_written(id, &work) {
             self.send_all(id, &mut work, usize::MAX);
             self.answer_all(id, &mut work);
+        }
+        if self.flaws.early_receipts {
+            self.count_early(id, &mut work);
         }
         if let Some(NodeState::Up { writing, .. }) = self.nodes.get_mut(id).map(|n| &mut n.state) {
             *writing = Some(Writing { work, durable: false });
@@ -226,8 +232,12 @@ impl World {
         let Some(store) = self.nodes.get_mut(id).and_then(|node| node.store_mut()) else { return };
         let before = Before::of(store);
         let persisted = store.persisted(work.number);
+        let news = persisted.is_err() || !store.is_idle() || self.listens;
+        if let Some(node) = self.nodes.get_mut(id) {
+            node.installed |= work.installed.is_some();
+        }
         // What is durable may let a peer lead or commit; then it has something to do or to say.
-        if persisted.is_err() || !store.is_idle() || self.listens {
+        if news {
             self.observe(id, &before);
         }
         if let Err(error) = persisted {
@@ -235,15 +245,46 @@ impl World {
         }
     }
 
+    /// A driver that waits for one snapshot to be durable takes that of an earlier one for it.
+    fn takes_for_written(&self, id: u64, work: &Work) -> bool {
+        let installed = self.nodes.get(id).is_some_and(|node| node.installed);
+        self.flaws.stale_receipts && installed && work.installed.is_some()
+    }
+
+    /// A driver lets a leader's appends leave while its disk is busy, which is fine, and reports
+    /// what they hold as durable, which it is not.
+    fn count_early(&mut self, id: u64, work: &mut Work) {
+        let Some(store) = self.nodes.get_mut(id).and_then(|node| node.store_mut()) else { return };
+        if store.peer().is_none_or(|peer| peer.raft().role() != StateRole::Leader) {
+            return;
+        }
+        let before = Before::of(store);
+        let persisted = store.persisted(work.number);
+        let is_append = |message: &mut RaftMessage| {
+            message.message.as_ref().is_some_and(|m| m.msg_type() == MessageType::MsgAppend)
+        };
+        let appends: Vec<_> = work.messages.extract_if(.., is_append).collect();
+        appends.into_iter().for_each(|message| self.send_one(id, message));
+        self.observe(id, &before);
+        if let Err(error) = persisted {
+            self.fail(id, error.to_string());
+        }
+    }
+
     /// Sends at most `limit` of the messages.
     fn send_all(&mut self, id: u64, work: &mut Work, limit: usize) {
-        for message in std::mem::take(&mut work.messages).into_iter().take(limit) {
+        let mut messages = std::mem::take(&mut work.messages);
+        self.disorder(&mut messages);
+        for message in messages.into_iter().take(limit) {
             self.send_one(id, message);
         }
     }
 
     fn send_one(&mut self, id: u64, message: RaftMessage) {
         let Some(to) = message.to_peer.map(|peer| peer.store_id) else { return };
+        if self.flaws.unsent_snapshots && message.snapshot_chunk.is_some() {
+            return;
+        }
         self.saw_sent(id, &message);
         self.send(id, to, message);
     }
@@ -304,9 +345,10 @@ impl World {
     /// Starts a peer from its disk. Its first tick comes at a random moment of the first period:
     /// machines do not tick in step.
     pub(super) fn start_peer(&mut self, id: u64) -> raft_kv::Result<()> {
+        let Self { rules, store_rules, flaws, listens, .. } = *self;
         let phase = 1 + self.rng.below(self.scenario.settings.tick_us);
         let Some(node) = self.nodes.get_mut(id) else { return Ok(()) };
-        node.start(id, &self.scenario, (self.rules, self.store_rules), self.listens)?;
+        node.start(id, &self.scenario, Variant { rules, store_rules, flaws }, listens)?;
         node.next_tick_us = if node.is_frozen() { FROZEN } else { self.now_us + phase };
         if !node.is_frozen() {
             let tick = Event::Tick { peer: id, incarnation: node.incarnation };

@@ -11,6 +11,7 @@
 //! | `facts.rs` | what the checkers are told about them |
 //! | `history.rs` | what clients saw, for the linearizability checker |
 //! | `requests.rs` | clients: attempts, answers, time-outs |
+//! | `spoiled.rs` | writes of drivers that lose something on the way to the disk |
 //! | `observe.rs` | what tools see: views, happenings, the digest |
 
 #[cfg(test)]
@@ -25,6 +26,7 @@ mod observe;
 mod processes;
 mod queue;
 mod requests;
+mod spoiled;
 
 use std::collections::{BTreeMap, VecDeque};
 

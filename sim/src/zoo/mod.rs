@@ -87,9 +87,11 @@ pub struct Kill {
 /// kill.
 pub fn hunt(bug: &Bug, start: u64, seeds: u64) -> Option<Kill> {
     let trial = bug.trial()?;
+    let twice = bug.expected.contains(&Invariant::Determinism);
     (0..seeds).find_map(|tried| {
         let seed = start.wrapping_add(tried);
-        let verdict = catch_unwind(|| trial.run(seed)).ok()?.ok()?;
+        let run = || if twice { trial.run_twice(seed) } else { trial.run(seed) };
+        let verdict = catch_unwind(run).ok()?.ok()?;
         let (violation, scenario) = (verdict.violation?, verdict.scenario);
         Some(Kill { seed, seeds: tried + 1, violation, scenario })
     })

@@ -7,7 +7,7 @@ use raft_core::{EntryId, Rules};
 use raft_kv::StoreRules;
 use raft_kv::rules::SessionVerdict;
 
-use crate::flaws::Flaws;
+use crate::flaws::{Flaws, Order};
 use crate::variant::Variant;
 
 /// The honest cluster but for one rule.
@@ -51,6 +51,16 @@ broken! {
     snapshot_labelled_commit: StoreRules { snapshot_index: |_, committed| committed }
     acknowledges_too_early: Flaws { early_messages: true }
     two_transactions: Flaws { torn_batches: true }
+    forgets_votes: Flaws { forgotten_votes: true }
+    forgets_terms: Flaws { forgotten_terms: true }
+    keeps_tails: Flaws { kept_tails: true }
+    counts_unwritten_entries: Flaws { early_receipts: true }
+    mixes_up_snapshots: Flaws { stale_receipts: true }
+    sends_no_snapshots: Flaws { unsent_snapshots: true }
+    checks_no_quorum: Flaws { unchecked_quorum: true }
+    sends_by_map: Flaws { order: Order::Map }
+    sends_by_hash: Flaws { order: Order::Hash { bits: 64 } }
+    changes_members_too_early: StoreRules { may_change_members: |_, _| true }
 }
 
 fn by_counting(question: &CommitQuestion) -> u64 {

@@ -46,6 +46,17 @@ fn one_by_one(settings: &mut Settings) {
     settings.appends_in_flight_max = 8;
 }
 
+/// A state machine that takes its entries one at a time.
+fn slow_to_apply(settings: &mut Settings) {
+    settings.apply_bytes_max = 1;
+}
+
+/// Leaders without a quorum step down, and nobody relies on it.
+fn check_quorum(settings: &mut Settings) {
+    (settings.check_quorum, settings.pre_vote) = (true, true);
+    settings.reads = Reads::Index;
+}
+
 fn lease(settings: &mut Settings) {
     settings.reads = Reads::Lease;
     settings.check_quorum = true;
@@ -72,7 +83,6 @@ fn far_apart(settings: &mut Settings) {
 }
 
 const NO_HOOK_IN_CORE: &str = "no rule of the core decides it";
-const NO_FLAW: &str = "no flaw of the driver does it";
 const NO_KIND: &str = "the rule for terms does not know the kind of the message";
 const NO_MEMBERS: &str = "no rule of the core decides who is counted";
 
@@ -81,8 +91,10 @@ const NO_MEMBERS: &str = "no rule of the core decides who is counted";
 pub const ALL: [Bug; 57] = [
     bug(1, "an older term's entry is committed by counting", &[CommitRule, LeaderCompleteness],
         with(rules::counts_older_terms, one_by_one)),
-    bug(2, "the vote is not persisted", &[VoteOnce, DiskMirror], Missing(NO_FLAW)),
-    bug(3, "the term is not persisted", &[Monotonicity, VoteOnce, DiskMirror], Missing(NO_FLAW)),
+    bug(2, "the vote is not persisted", &[VoteOnce, DiskMirror],
+        by(rules::forgets_votes)),
+    bug(3, "the term is not persisted", &[Outbox, VoteOnce, Monotonicity, DiskMirror],
+        by(rules::forgets_terms)),
     bug(4, "a peer votes twice in a term", &[VoteOnce, ElectionSafety],
         by(rules::votes_twice)),
     bug(5, "votes do not ask how new a log is", &[LeaderCompleteness],
@@ -113,7 +125,7 @@ pub const ALL: [Bug; 57] = [
     bug(17, "messages leave before their promise is durable", &[Outbox, VoteOnce, CommitDurability],
         by(rules::acknowledges_too_early)),
     bug(18, "a leader counts its entry before it is durable", &[CommitDurability],
-        Missing("the store does not let its core acknowledge on append")),
+        by(rules::counts_unwritten_entries)),
     bug(19, "a late vote counts in another term", &[ElectionSafety], Missing(NO_KIND)),
     bug(20, "votes of an earlier campaign count", &[ElectionSafety], Missing(NO_HOOK_IN_CORE)),
     bug(21, "half of the peers are a quorum", &[CommitDurability, ElectionSafety],
@@ -135,7 +147,10 @@ pub const ALL: [Bug; 57] = [
     bug(29, "a candidate campaigns again in the same term", &[Convergence],
         Missing(NO_HOOK_IN_CORE)),
     bug(30, "a read is answered before its index is applied", &[ReadFreshness, Linearizability],
-        with(rules::serves_too_early, by_index)),
+        with(rules::serves_too_early, |settings| {
+            by_index(settings);
+            slow_to_apply(settings);
+        })),
     bug(31, "a retried read reuses an older round", &[ReadFreshness], Missing(NO_HOOK_IN_CORE)),
     bug(32, "an acknowledgement of an older term counts", &[LogOrder, CommitDurability],
         Missing(NO_KIND)),
@@ -150,16 +165,20 @@ pub const ALL: [Bug; 57] = [
     bug(38, "an old snapshot is taken", &[Monotonicity, SnapshotFidelity, Truncation],
         with(rules::takes_old_snapshots, short_logs)),
     bug(39, "a snapshot of what is applied is labelled with the commit index",
-        &[SnapshotFidelity, StateMachineSafety], with(rules::snapshot_labelled_commit, short_logs)),
+        &[SnapshotFidelity, StateMachineSafety], with(rules::snapshot_labelled_commit, |settings| {
+            short_logs(settings);
+            slow_to_apply(settings);
+        })),
     bug(40, "a snapshot leaves a tail in conflict", &[LogMatching, Truncation],
         Missing(NO_HOOK_IN_CORE)),
     bug(41, "entries that were cut come back at a restart", &[DiskMirror, LeaderCompleteness],
-        Missing(NO_FLAW)),
-    bug(42, "an older snapshot's write acknowledges a newer one", &[Outbox], Missing(NO_FLAW)),
+        by(rules::keeps_tails)),
+    bug(42, "an older snapshot's write acknowledges a newer one", &[Outbox],
+        with(rules::mixes_up_snapshots, short_logs)),
     bug(43, "the quorum's index is taken from an unsorted list", &[CommitDurability],
         Missing(NO_HOOK_IN_CORE)),
     bug(44, "members change before a commit of the own term", &[Membership, LeaderCompleteness],
-        Missing(NO_HOOK_IN_CORE)),
+        by(rules::changes_members_too_early)),
     bug(45, "two changes of members at once", &[Membership, ElectionSafety],
         by(rules::changes_at_once)),
     bug(46, "one half of a joint configuration elects", &[Membership, ElectionSafety],
@@ -172,13 +191,13 @@ pub const ALL: [Bug; 57] = [
     bug(51, "a pre-vote does not ask how new a log is", &[Quiet, Convergence],
         with(rules::pre_votes_blindly, pre_vote)),
     bug(52, "no leader checks its quorum", &[Convergence],
-        Missing("no run asks for progress while links are cut")),
+        with(rules::checks_no_quorum, check_quorum)),
     bug(53, "a leader drops what a follower lacks and sends no snapshot", &[Convergence],
-        Missing(NO_FLAW)),
+        with(rules::sends_no_snapshots, short_logs)),
     bug(54, "the window of appends is not freed by a loss", &[Convergence],
         Missing(NO_HOOK_IN_CORE)),
-    bug(55, "the order of a map or a clock decides", &[Determinism], Missing(NO_HOOK_IN_CORE)),
-    bug(56, "a hash depends on the machine's word", &[Determinism], Missing(NO_HOOK_IN_CORE)),
-    bug(57, "the two engines are written one after the other", &[DiskMirror, Monotonicity],
+    bug(55, "the order of a map or a clock decides", &[Determinism], by(rules::sends_by_map)),
+    bug(56, "a hash depends on the machine's word", &[Determinism], by(rules::sends_by_hash)),
+    bug(57, "the two engines are written one after the other", &[DiskMirror, Monotonicity, Convergence],
         by(rules::two_transactions)),
 ];

@@ -1,9 +1,10 @@
 //! Disks that are slow, full, forgetful or damaged, and drivers that mistreat them.
 
 use raft_core::Rules;
+use raft_sim::trial::Trial;
 use raft_sim::{
-    Command, CrashPoint, DiskFault, FaultClass, Flaws, Invariant, Nemesis, NemesisSettings, Span,
-    What, World,
+    Command, CrashPoint, DiskFault, FaultClass, Flaws, Invariant, Nemesis, NemesisSettings, Order,
+    Span, What, World,
 };
 
 use super::*;
@@ -283,6 +284,53 @@ fn a_driver_that_ignores_errors_goes_on_without_its_write() {
     assert!(is_up(&world, leader));
     assert_eq!(on_disk(&world, leader, "k"), None, "it says so, and has nothing");
     assert_eq!(world.violation().unwrap().peer, leader);
+}
+
+/// The rule that catches a driver that is broken like this, whatever happens to its cluster.
+fn caught(flaws: Flaws, change: fn(&mut Settings)) -> Invariant {
+    let nemesis = NemesisSettings { faults_us: Some(10 * SECOND), ..NemesisSettings::default() };
+    let trial = Trial { nemesis, variant: flaws.into(), tweak: change };
+    let verdicts = (0..100).map(|seed| trial.run(seed).unwrap());
+    verdicts.filter_map(|verdict| verdict.violation).next().expect("it shows").invariant
+}
+
+/// The log is dropped early, so that who was away gets a snapshot.
+fn short_logs(settings: &mut Settings) {
+    (settings.log_gc_ticks, settings.log_gc_entries) = (1, 2);
+}
+
+#[test]
+fn drivers_that_forget_keep_or_mix_up_what_they_write_are_caught() {
+    let honest = Flaws::default();
+    let any = |_: &mut Settings| {};
+    let votes = caught(Flaws { forgotten_votes: true, ..honest }, any);
+    assert!(matches!(votes, Invariant::VoteOnce | Invariant::DiskMirror), "{votes}");
+    let terms = caught(Flaws { forgotten_terms: true, ..honest }, any);
+    assert_eq!(terms, Invariant::Outbox);
+    let tails = caught(Flaws { kept_tails: true, ..honest }, any);
+    assert_eq!(tails, Invariant::DiskMirror);
+    let early = caught(Flaws { early_receipts: true, ..honest }, any);
+    assert_eq!(early, Invariant::CommitDurability);
+    let stale = caught(Flaws { stale_receipts: true, ..honest }, short_logs);
+    assert_eq!(stale, Invariant::Outbox);
+}
+
+#[test]
+fn a_driver_that_sends_no_snapshots_leaves_somebody_behind() {
+    let flaws = Flaws { unsent_snapshots: true, ..Flaws::default() };
+    assert_eq!(caught(flaws, short_logs), Invariant::Convergence);
+}
+
+/// The order in which messages leave decides how long each travels.
+#[test]
+fn a_driver_whose_order_is_another_one_each_time_gives_other_runs() {
+    for order in [Order::Map, Order::Hash { bits: 64 }, Order::Hash { bits: 32 }] {
+        let variant = Flaws { order, ..Flaws::default() }.into();
+        let nemesis = NemesisSettings { faults_us: Some(SECOND), ..NemesisSettings::default() };
+        let trial = Trial { nemesis, variant, tweak: |_| {} };
+        let verdict = trial.run_twice(1).unwrap();
+        assert_eq!(verdict.violation.map(|v| v.invariant), Some(Invariant::Determinism));
+    }
 }
 
 #[test]

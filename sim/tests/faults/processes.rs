@@ -1,6 +1,6 @@
 //! Peers that stall and peers that stop in mid-write.
 
-use raft_sim::{Command, CrashPoint, What, World};
+use raft_sim::{Command, CrashPoint, DiskFault, Span, What, World};
 
 use super::*;
 
@@ -42,6 +42,30 @@ fn a_leader_that_stalls_wakes_up_believing_that_it_leads_and_serves_nothing_stal
     if let Some(Outcome::Done(reply)) = outcome(&world, read) {
         assert_eq!(reply, Reply::Value(Some("after".into())));
     }
+}
+
+/// How far a follower's state machine is behind what it knows to be committed, at the most, while
+/// its disk is slow and many entries come at once.
+fn lag(apply_bytes_max: u64) -> u64 {
+    let (mut world, leader) = led_with(9, |settings| settings.apply_bytes_max = apply_bytes_max);
+    let follower = leader % 5 + 1;
+    let sync = Span { min_us: 20_000, max_us: 20_000 };
+    apply(&mut world, Command::Disk { peer: follower, fault: DiskFault::Slow { sync } });
+    (0..30).for_each(|n| _ = send(&mut world, put_op("k", &n.to_string()), None));
+    let mut most = 0;
+    for _ in 0..300 {
+        run_for(&mut world, 10_000);
+        let peer = world.node(follower).unwrap().peer().unwrap();
+        most = most.max(peer.raft().log().committed() - peer.storage().applied_index());
+    }
+    assert_eq!(on_disk(&world, follower, "k"), on_disk(&world, leader, "k"), "it has caught up");
+    most
+}
+
+#[test]
+fn a_state_machine_that_takes_few_entries_at_a_time_lags_behind_and_catches_up() {
+    let (slow, fast) = (lag(1), lag(1 << 20));
+    assert!(slow > 10 && fast < 5, "{slow} {fast}");
 }
 
 #[test]
