@@ -28,12 +28,10 @@ broken! {
     compares_lengths: Rules { grant_vote: by_length }
     compares_terms: Rules { grant_vote: by_term }
     always_truncates: Rules { conflicts: |_, _| true }
-    commits_own_tail: Rules { follower_commit: |own, leaders, _| own.max(leaders) }
     unclamped_heartbeat: Rules { heartbeat_commit: |committed, _| committed }
     reads_before_own_commit: Rules { may_read: |_, _| true }
     reads_without_quorum: Rules { reads_confirmed: |_, sent, _| sent }
     takes_older_terms: Rules { compare_terms: gullible }
-    vouches_for_tail: Rules { append_acknowledged: |_, own_last| own_last }
     half_a_quorum: Rules { quorum: |voters| voters / 2 }
     takes_late_votes: Rules { compare_terms: in_time_for_votes }
     takes_late_acknowledgements: Rules { compare_terms: in_time_for_appends }
@@ -67,6 +65,26 @@ broken! {
     snapshot_labelled_commit: StoreRules { snapshot_index: |_, committed| committed }
     acknowledges_too_early: Flaws { early_messages: true }
     two_transactions: Flaws { torn_batches: true }
+}
+
+/// A tail shows where appends end before it. A leader that steps back no further than it must never
+/// sends any such, so this one begins with the first entry: that is legal, and slow.
+pub(super) fn commits_own_tail() -> Variant {
+    let follower_commit = |own: u64, leaders: u64, _| own.max(leaders);
+    Rules { follower_commit, next_after_rejection: from_what_matches, ..Rules::default() }.into()
+}
+
+/// See [`commits_own_tail`].
+pub(super) fn vouches_for_tail() -> Variant {
+    let append_acknowledged = |_, own_last| own_last;
+    Rules { append_acknowledged, next_after_rejection: from_what_matches, ..Rules::default() }
+        .into()
+}
+
+fn from_what_matches(rejection: &Rejection) -> Option<u64> {
+    let Rejection { rejected, matched, next, pipelined, .. } = *rejection;
+    let news = if pipelined { rejected > matched } else { rejected.checked_add(1) == Some(next) };
+    news.then_some(matched + 1)
 }
 
 fn by_counting(question: &CommitQuestion) -> u64 {
@@ -114,7 +132,10 @@ fn in_time_for_appends(question: &TermQuestion) -> TermVerdict {
 
 fn credulous(question: &TermQuestion) -> TermVerdict {
     match compare_terms(question) {
-        TermVerdict::Hypothetical => TermVerdict::StepDown,
+        // Not the answer that grants one: nobody would ever be elected.
+        TermVerdict::Hypothetical if question.kind == MessageType::MsgRequestPreVote => {
+            TermVerdict::StepDown
+        }
         verdict => verdict,
     }
 }
