@@ -1,5 +1,7 @@
 //! The rules, one fact at a time.
 
+use alloc::vec::Vec;
+
 use super::*;
 
 fn id(term: u64, index: u64) -> EntryId {
@@ -148,4 +150,37 @@ fn a_follower_commits_no_further_than_it_was_confirmed_and_never_backwards() {
     assert_eq!(follower_commit(2, 9, 4), 4);
     assert_eq!(follower_commit(2, 3, 4), 3);
     assert_eq!(follower_commit(5, 3, 4), 5);
+}
+
+#[test]
+fn a_pre_vote_and_its_grant_are_no_news_of_a_newer_term() {
+    let verdict =
+        |theirs, kind, reject| compare_terms(&TermQuestion { own: 5, theirs, kind, reject });
+    let (asks, answers) = (MessageType::MsgRequestPreVote, MessageType::MsgRequestPreVoteResponse);
+    assert_eq!(verdict(6, asks, false), TermVerdict::Hypothetical);
+    assert_eq!(verdict(6, answers, false), TermVerdict::Hypothetical);
+    assert_eq!(verdict(6, answers, true), TermVerdict::StepDown);
+    assert_eq!(verdict(6, MessageType::MsgRequestVote, false), TermVerdict::StepDown);
+    for kind in [asks, answers, MessageType::MsgRequestVoteResponse, MessageType::MsgAppendResponse]
+    {
+        assert_eq!(verdict(4, kind, false), TermVerdict::Stale);
+        assert_eq!(verdict(5, kind, true), TermVerdict::Current);
+    }
+}
+
+#[test]
+fn a_quorum_has_come_as_far_as_its_last_whatever_the_order() {
+    let others = || [Outsider { own: true, reached: 99 }, Outsider { own: false, reached: 98 }];
+    let index = |numbers: &[u64]| {
+        let (mut numbers, mut others) = (numbers.to_vec(), others().into_iter());
+        common_index(quorum(numbers.len()), &mut numbers, &mut others)
+    };
+    assert_eq!(index(&[7]), 7);
+    for order in [[1, 5, 9], [9, 5, 1], [5, 9, 1], [9, 1, 5]] {
+        assert_eq!(index(&order), 5);
+    }
+    assert_eq!(index(&[4, 3, 2, 1]), 2);
+    let many: Vec<u64> = (1..=21).rev().collect();
+    assert_eq!(index(&many), 11);
+    assert_eq!(common_index(4, &mut [1, 2, 3], &mut core::iter::empty()), 0);
 }
