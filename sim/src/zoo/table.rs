@@ -220,7 +220,7 @@ pub const ALL: [Bug; 57] = [
     bug(39, "a snapshot of what is applied is labelled with the commit index",
         &[SnapshotFidelity, StateMachineSafety], with(rules::snapshot_labelled_commit, short_logs)),
     bug(40, "a snapshot leaves a tail in conflict",
-        &[StateMachineSafety, LogMatching, Truncation],
+        &[StateMachineSafety, LogMatching, Truncation, Convergence],
         with(rules::keeps_tail_under_snapshot, short_logs)),
     bug(41, "entries that were cut come back at a restart", &[DiskMirror, LeaderCompleteness],
         Missing(NO_FLAW)),
