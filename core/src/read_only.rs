@@ -90,11 +90,11 @@ impl ReadOnlyQueue {
         self.0.as_mut()?.postponed.pop_front()
     }
 
-    /// A read came while `committed` was the commit index.
-    pub(crate) fn add(&mut self, request: Message, committed: u64) {
+    /// A read came while `committed` was the commit index, and takes this position.
+    pub(crate) fn add(&mut self, request: Message, committed: u64, position: u64) {
         let q = self.questions();
-        q.sent += 1;
-        q.unconfirmed.push_back(PendingRead { request, index: committed, position: q.sent });
+        q.sent = q.sent.max(position);
+        q.unconfirmed.push_back(PendingRead { request, index: committed, position });
     }
 
     /// A beat at this tick renews the lease if a quorum answers it.
@@ -171,8 +171,8 @@ mod tests {
     #[test]
     fn a_confirmed_position_releases_everything_up_to_it_once() {
         let mut queue = ReadOnlyQueue::default();
-        for index in [4, 4, 7] {
-            queue.add(Message::default(), index);
+        for (index, position) in [4, 4, 7].into_iter().zip(1..) {
+            queue.add(Message::default(), index, position);
         }
         assert_eq!(ReadOnlyQueue::position_of(&queue.context()), Some(3));
         queue.confirm(2);

@@ -15,6 +15,7 @@ use core::fmt;
 use core::ops::Deref;
 
 use crate::EntryId;
+use crate::proto::eraftpb::MessageType;
 
 /// What a voter knows when it is asked for its vote. For a real vote it is already in the
 /// candidate's term; a pre-vote changes no term.
@@ -83,6 +84,31 @@ pub enum TermVerdict {
     Current,
     /// Newer: become a follower in it first, then handle the message.
     StepDown,
+    /// Newer, but nobody has entered it: handle the message in one's own term.
+    Hypothetical,
+}
+
+/// What is known of a message when its term is compared with the receiver's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TermQuestion {
+    /// The receiver's term.
+    pub own: u64,
+    /// The message's term.
+    pub theirs: u64,
+    /// What the message is.
+    pub kind: MessageType,
+    /// Whether it is an answer that says no.
+    pub reject: bool,
+}
+
+/// A member that does not vote in the majority that is asked: a learner, or in a joint
+/// configuration a voter of the other half alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outsider {
+    /// Whether it is the leader itself.
+    pub own: bool,
+    /// How far it has come.
+    pub reached: u64,
 }
 
 /// What a leader knows when it considers to advance its commit index.
@@ -155,6 +181,10 @@ pub struct Rules {
     pub vote_in_term: fn(old_term: u64, new_term: u64, vote: u64) -> u64,
     /// What the votes so far mean. See [`tally`].
     pub tally: fn(granted: usize, refused: usize, quorum: usize, voters: usize) -> Tally,
+    /// Whether another answer of a voter counts. See [`answer_counts`].
+    pub answer_counts: fn(earlier: Option<bool>) -> bool,
+    /// Whether answers so far count in another role. See [`votes_survive`].
+    pub votes_survive: fn(old_term: u64, new_term: u64) -> bool,
     /// What two halves of a joint configuration decide. See [`joint_tally`].
     pub joint_tally: fn(incoming: Tally, outgoing: Tally) -> Tally,
     /// What two halves of a joint configuration hold. See [`joint_commit`].
@@ -163,8 +193,12 @@ pub struct Rules {
     pub lease_in_force: fn(&LeaseQuestion) -> bool,
     /// Whether a peer may campaign. See [`may_campaign`].
     pub may_campaign: fn(&CampaignQuestion) -> bool,
+    /// The term that a peer campaigns for. See [`campaign_term`].
+    pub campaign_term: fn(term: u64, is_candidate: bool) -> u64,
     /// How to treat a message of another term. See [`compare_terms`].
-    pub compare_terms: fn(own: u64, theirs: u64) -> TermVerdict,
+    pub compare_terms: fn(&TermQuestion) -> TermVerdict,
+    /// Whether the election timer runs on into a newer term. See [`timer_survives_term`].
+    pub timer_survives_term: fn(follows: bool, from_leader: bool) -> bool,
     /// Ticks until the next campaign. See [`election_timeout`].
     pub election_timeout: fn(base: u32, draw: u32) -> u32,
     /// Whether the follower's log holds the entry before an append. See [`log_matches`].
@@ -177,14 +211,25 @@ pub struct Rules {
     pub append_acknowledged: fn(last_new: u64, own_last: u64) -> u64,
     /// The commit index that a heartbeat may carry. See [`heartbeat_commit`].
     pub heartbeat_commit: fn(committed: u64, matched: u64) -> u64,
+    /// Whether an answer to an append says that it was taken. See [`is_acknowledgement`].
+    pub is_acknowledgement: fn(reject: bool) -> bool,
+    /// How far a quorum has come. See [`common_index`].
+    pub common_index:
+        fn(quorum: usize, voters: &mut [u64], others: &mut dyn Iterator<Item = Outsider>) -> u64,
     /// The leader's commit index after an acknowledgement. See [`leader_commit`].
     pub leader_commit: fn(&CommitQuestion) -> u64,
     /// Where to probe after a rejection. See [`next_after_rejection`].
     pub next_after_rejection: fn(&Rejection) -> Option<u64>,
+    /// Whether an answer to a heartbeat lets appends go on. See [`pause_lifted`].
+    pub pause_lifted: fn(window_full: bool) -> bool,
     /// Whether a snapshot brings anything new. See [`accept_snapshot`].
     pub accept_snapshot: fn(snapshot: u64, committed: u64) -> bool,
+    /// Whether the log goes on from where a snapshot ends. See [`snapshot_in_log`].
+    pub snapshot_in_log: fn(snapshot: EntryId, own_term: Option<u64>) -> bool,
     /// Whether a leader knows what is committed, so that it may serve reads. See [`may_read`].
     pub may_read: fn(committed_term: Option<u64>, term: u64) -> bool,
+    /// The position of another read. See [`read_position`].
+    pub read_position: fn(sent: u64, confirmed: u64) -> u64,
     /// How many read positions are confirmed. See [`reads_confirmed`].
     pub reads_confirmed: fn(quorum_position: u64, sent: u64, confirmed: u64) -> u64,
     /// Whether a membership change may be appended. See [`may_change_membership`].
@@ -197,21 +242,30 @@ static PAPER: Rules = Rules {
     grant_vote,
     vote_in_term,
     tally,
+    answer_counts,
+    votes_survive,
     joint_tally,
     joint_commit,
     lease_in_force,
     may_campaign,
+    campaign_term,
     compare_terms,
+    timer_survives_term,
     election_timeout,
     log_matches,
     conflicts,
     follower_commit,
     append_acknowledged,
     heartbeat_commit,
+    is_acknowledgement,
+    common_index,
     leader_commit,
     next_after_rejection,
+    pause_lifted,
     accept_snapshot,
+    snapshot_in_log,
     may_read,
+    read_position,
     reads_confirmed,
     may_change_membership,
 };
@@ -311,6 +365,18 @@ pub fn tally(granted: usize, refused: usize, quorum: usize, voters: usize) -> Ta
     }
 }
 
+/// Only a voter's first answer in an election counts (5.2): the network may bring it twice, and one
+/// voter is not two.
+pub fn answer_counts(earlier: Option<bool>) -> bool {
+    earlier.is_none()
+}
+
+/// None do, neither from term to term nor from pre-votes to votes within one (5.2): whoever voted
+/// for this peer then may have voted for another since.
+pub fn votes_survive(_old_term: u64, _new_term: u64) -> bool {
+    false
+}
+
 /// Both halves must agree, and one refusal is enough (section 6): otherwise the old voters and the
 /// new ones might elect a leader each.
 pub fn joint_tally(incoming: Tally, outgoing: Tally) -> Tally {
@@ -343,14 +409,37 @@ pub fn may_campaign(question: &CampaignQuestion) -> bool {
     is_voter && !snapshot_pending && !unapplied_change
 }
 
+/// Each campaign has a term of its own (5.2). After a split vote the votes of the term are given
+/// away: who asked for them again would get the same answers for ever.
+pub fn campaign_term(term: u64, _is_candidate: bool) -> u64 {
+    term.saturating_add(1)
+}
+
 /// Terms are Raft's clock (5.1): an older one is ignored, a newer one makes anybody a follower.
-/// Without it a deposed leader would go on to commit.
-pub fn compare_terms(own: u64, theirs: u64) -> TermVerdict {
+/// Without it a deposed leader would go on to commit, and answers to questions of an earlier term
+/// would be taken for answers to those of this one.
+///
+/// A pre-vote asks about a term that its sender has not entered either, and one that is granted
+/// echoes that term (thesis 9.6): neither is news of a newer term. Otherwise a peer that only wants
+/// to know whether it would win would depose the leader.
+pub fn compare_terms(question: &TermQuestion) -> TermVerdict {
+    let &TermQuestion { own, theirs, kind, reject } = question;
     match theirs.cmp(&own) {
         Ordering::Less => TermVerdict::Stale,
         Ordering::Equal => TermVerdict::Current,
-        Ordering::Greater => TermVerdict::StepDown,
+        Ordering::Greater => match kind {
+            MessageType::MsgRequestPreVote => TermVerdict::Hypothetical,
+            MessageType::MsgRequestPreVoteResponse if !reject => TermVerdict::Hypothetical,
+            _ => TermVerdict::StepDown,
+        },
     }
+}
+
+/// Only a leader's word, or a vote for somebody who may become one, makes a follower wait again
+/// (5.2). A newer term alone does not: a peer that campaigns often and cannot win would keep those
+/// from campaigning who can. Who led or campaigned has no such timer and starts one.
+pub fn timer_survives_term(follows: bool, from_leader: bool) -> bool {
+    follows && !from_leader
 }
 
 /// Between once and twice the base, `draw` being uniform in `0..base` (5.2). Equal time-outs split
@@ -388,6 +477,42 @@ pub fn heartbeat_commit(committed: u64, matched: u64) -> u64 {
     committed.min(matched)
 }
 
+/// Only a yes says what a follower holds (5.3). A no names an entry that it lacks.
+pub fn is_acknowledgement(reject: bool) -> bool {
+    !reject
+}
+
+/// The highest number that a quorum of the voters has reached (5.3): in ascending order, the one at
+/// which a quorum begins. Members without a vote here do not count, the leader among them if it is
+/// on its way out (thesis 4.2.2): what they hold may be lost with them.
+///
+/// `voters` is the rule's to put in order.
+pub fn common_index(
+    quorum: usize,
+    voters: &mut [u64],
+    _others: &mut dyn Iterator<Item = Outsider>,
+) -> u64 {
+    // So few are sorted soonest by putting each in its place.
+    const FEW: usize = 11;
+    let Some(position) = voters.len().checked_sub(quorum) else {
+        return 0;
+    };
+    if voters.len() > FEW {
+        voters.sort_unstable();
+    } else {
+        for filled in 1..voters.len() {
+            let number = voters[filled];
+            let mut place = filled;
+            while place > 0 && voters[place - 1] > number {
+                voters[place] = voters[place - 1];
+                place -= 1;
+            }
+            voters[place] = number;
+        }
+    }
+    voters.get(position).copied().unwrap_or(0)
+}
+
 /// A leader commits by counting only entries of its own term; older ones ride along (5.4.2). Figure
 /// 8 shows an entry of an older term that a majority stores and that is still overwritten. Never
 /// backwards.
@@ -412,16 +537,35 @@ pub fn next_after_rejection(rejection: &Rejection) -> Option<u64> {
         .then(|| rejected.min(hint.saturating_add(1)).max(matched + 1))
 }
 
+/// A sign of life ends every pause (etcd `MsgHeartbeatResp`), also that of a full window: if its
+/// appends were lost, no acknowledgement will ever free it. One more append finds out.
+pub fn pause_lifted(_window_full: bool) -> bool {
+    true
+}
+
 /// Only a snapshot beyond the commit index brings anything (7): an older one would undo applied
 /// entries.
 pub fn accept_snapshot(snapshot: u64, committed: u64) -> bool {
     snapshot > committed
 }
 
+/// A log that holds the snapshot's last entry holds what the snapshot does, and goes on after it;
+/// any other gives way as a whole (7). An entry with that index but of another term is no such
+/// entry: it and what follows it were never the leader's.
+pub fn snapshot_in_log(snapshot: EntryId, own_term: Option<u64>) -> bool {
+    own_term == Some(snapshot.term)
+}
+
 /// A leader knows what is committed once an entry of its own term is (section 8): until then its
 /// commit index may lag behind what its predecessor acknowledged.
 pub fn may_read(committed_term: Option<u64>, term: u64) -> bool {
     committed_term == Some(term)
+}
+
+/// Each read is a question of its own (thesis 6.4). The heartbeats of an earlier one left before
+/// it, and their answers may be older than a new leader's first write.
+pub fn read_position(sent: u64, _confirmed: u64) -> u64 {
+    sent.saturating_add(1)
 }
 
 /// A read is confirmed once a quorum answered a heartbeat sent after it (thesis 6.4). Rounds are
@@ -438,155 +582,4 @@ pub fn may_change_membership(pending: u64, applied: u64) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn id(term: u64, index: u64) -> EntryId {
-        EntryId { term, index }
-    }
-
-    fn request(voted_for: u64, leader: u64, theirs: EntryId, own: EntryId) -> VoteRequest {
-        VoteRequest {
-            candidate: 2,
-            candidate_last: theirs,
-            candidate_priority: 0,
-            pre_vote_ahead: false,
-            voted_for,
-            leader,
-            own_last: own,
-            own_priority: 0,
-        }
-    }
-
-    fn vote(voted_for: u64, leader: u64, theirs: EntryId, own: EntryId) -> VoteVerdict {
-        grant_vote(&request(voted_for, leader, theirs, own))
-    }
-
-    #[test]
-    fn any_two_quorums_share_a_peer() {
-        for voters in 1..=11 {
-            assert!(2 * quorum(voters) > voters);
-            assert!(quorum(voters) <= voters);
-        }
-    }
-
-    #[test]
-    fn a_vote_is_given_once_and_repeated_to_the_same_candidate() {
-        let log = id(1, 1);
-        assert_eq!(vote(0, 0, log, log), VoteVerdict::Grant);
-        assert_eq!(vote(2, 0, log, log), VoteVerdict::Grant);
-        assert_eq!(vote(3, 0, log, log), VoteVerdict::AlreadyVoted(3));
-        assert_eq!(vote(0, 3, log, log), VoteVerdict::HasLeader(3));
-    }
-
-    #[test]
-    fn a_vote_needs_a_log_at_least_as_new() {
-        for (theirs, own, granted) in [
-            (id(2, 1), id(1, 9), true),
-            (id(1, 9), id(2, 1), false),
-            (id(2, 3), id(2, 3), true),
-            (id(2, 2), id(2, 3), false),
-        ] {
-            assert_eq!(vote(0, 0, theirs, own) == VoteVerdict::Grant, granted, "{theirs} {own}");
-        }
-    }
-
-    #[test]
-    fn a_pre_vote_asks_only_about_the_log() {
-        let ahead = VoteRequest { pre_vote_ahead: true, ..request(3, 3, id(2, 3), id(2, 3)) };
-        assert_eq!(grant_vote(&ahead), VoteVerdict::Grant);
-        let behind = VoteRequest { candidate_last: id(1, 9), ..ahead };
-        assert!(matches!(grant_vote(&behind), VoteVerdict::LogBehind { .. }));
-    }
-
-    #[test]
-    fn a_low_priority_yields_unless_its_log_is_newer() {
-        let log = id(2, 3);
-        let low = VoteRequest { own_priority: 1, ..request(0, 0, log, log) };
-        assert_eq!(grant_vote(&low), VoteVerdict::LowPriority { theirs: 0, own: 1 });
-        let longer = VoteRequest { candidate_last: id(2, 4), ..low };
-        assert_eq!(grant_vote(&longer), VoteVerdict::Grant);
-        let newer_but_shorter = VoteRequest { candidate_last: id(3, 2), ..low };
-        assert_eq!(grant_vote(&newer_but_shorter), VoteVerdict::Grant);
-    }
-
-    #[test]
-    fn a_joint_vote_needs_both_halves_and_one_refusal_loses_it() {
-        use Tally::{Lost, Pending, Won};
-        for (a, b, both) in [
-            (Won, Won, Won),
-            (Won, Pending, Pending),
-            (Won, Lost, Lost),
-            (Pending, Pending, Pending),
-            (Pending, Lost, Lost),
-            (Lost, Lost, Lost),
-        ] {
-            assert_eq!((joint_tally(a, b), joint_tally(b, a)), (both, both));
-        }
-        assert_eq!((joint_commit(3, 7), joint_commit(7, 3)), (3, 3));
-    }
-
-    #[test]
-    fn a_lease_ends_with_the_time_out_or_at_the_leaders_word() {
-        let fresh = LeaseQuestion {
-            check_quorum: true,
-            leader: 1,
-            elapsed: 9,
-            timeout: 10,
-            transfer: false,
-            promised: false,
-        };
-        assert!(lease_in_force(&fresh));
-        assert!(!lease_in_force(&LeaseQuestion { check_quorum: false, ..fresh }));
-        assert!(!lease_in_force(&LeaseQuestion { leader: 0, ..fresh }));
-        assert!(!lease_in_force(&LeaseQuestion { elapsed: 10, ..fresh }));
-        assert!(!lease_in_force(&LeaseQuestion { transfer: true, ..fresh }));
-        assert!(lease_in_force(&LeaseQuestion { leader: 0, promised: true, ..fresh }));
-    }
-
-    #[test]
-    fn an_echo_of_a_round_never_sent_confirms_nothing() {
-        assert_eq!(reads_confirmed(3, 5, 2), 3);
-        assert_eq!(reads_confirmed(9, 5, 2), 5);
-        assert_eq!(reads_confirmed(1, 5, 2), 2);
-    }
-
-    #[test]
-    fn an_election_is_lost_only_when_no_quorum_is_left() {
-        assert_eq!(tally(3, 2, 3, 5), Tally::Won);
-        assert_eq!(tally(2, 2, 3, 5), Tally::Pending);
-        assert_eq!(tally(2, 3, 3, 5), Tally::Lost);
-    }
-
-    #[test]
-    fn only_entries_of_the_own_term_commit_by_counting() {
-        let question =
-            CommitQuestion { committed: 1, quorum_index: 3, quorum_term: Some(2), term: 4 };
-        assert_eq!(leader_commit(&question), 1);
-        assert_eq!(leader_commit(&CommitQuestion { quorum_term: Some(4), ..question }), 3);
-        assert_eq!(
-            leader_commit(&CommitQuestion { quorum_term: Some(4), committed: 5, ..question }),
-            5
-        );
-        assert_eq!(leader_commit(&CommitQuestion { quorum_term: None, ..question }), 1);
-    }
-
-    #[test]
-    fn an_old_rejection_moves_nothing() {
-        let probe = Rejection { rejected: 9, hint: 4, matched: 2, next: 10, pipelined: false };
-        assert_eq!(next_after_rejection(&probe), Some(5));
-        assert_eq!(next_after_rejection(&Rejection { rejected: 8, ..probe }), None);
-        assert_eq!(next_after_rejection(&Rejection { hint: 0, ..probe }), Some(3));
-        let pipelined = Rejection { pipelined: true, ..probe };
-        assert_eq!(next_after_rejection(&pipelined), Some(3));
-        assert_eq!(next_after_rejection(&Rejection { rejected: 2, ..pipelined }), None);
-        assert_eq!(next_after_rejection(&Rejection { next: 0, ..probe }), None);
-    }
-
-    #[test]
-    fn a_follower_commits_no_further_than_it_was_confirmed_and_never_backwards() {
-        assert_eq!(follower_commit(2, 9, 4), 4);
-        assert_eq!(follower_commit(2, 3, 4), 3);
-        assert_eq!(follower_commit(5, 3, 4), 5);
-    }
-}
+mod tests;

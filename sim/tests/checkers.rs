@@ -5,7 +5,7 @@
 
 mod support;
 
-use raft_core::rules::{TermVerdict, VoteRequest, VoteVerdict, grant_vote};
+use raft_core::rules::{TermQuestion, TermVerdict, VoteRequest, VoteVerdict, grant_vote};
 use raft_core::{EntryId, Rules};
 use raft_sim::{Command, Invariant, Scenario, Violation, World};
 use support::*;
@@ -102,8 +102,8 @@ fn a_candidate_that_wins_one_vote_too_early_is_noticed() {
 /// append that cuts off a log.
 #[test]
 fn taking_messages_of_older_terms_is_noticed() {
-    fn gullible(own: u64, theirs: u64) -> TermVerdict {
-        if theirs > own { TermVerdict::StepDown } else { TermVerdict::Current }
+    fn gullible(question: &TermQuestion) -> TermVerdict {
+        if question.theirs > question.own { TermVerdict::StepDown } else { TermVerdict::Current }
     }
     let rules = Rules { compare_terms: gullible, ..Rules::default() };
     let expected = [

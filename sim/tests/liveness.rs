@@ -6,7 +6,7 @@
 mod support;
 
 use raft_core::Rules;
-use raft_core::rules::{Rejection, TermVerdict};
+use raft_core::rules::{Rejection, TermQuestion, TermVerdict};
 use raft_sim::liveness::{
     converges, majority_suffices, returns_quietly, serves_while_cut, stays_quiet,
 };
@@ -148,8 +148,8 @@ fn equal_time_outs_split_the_vote_for_ever() {
 
 #[test]
 fn a_peer_that_never_steps_down_keeps_the_cluster_apart() {
-    fn proud(own: u64, theirs: u64) -> TermVerdict {
-        if theirs < own { TermVerdict::Stale } else { TermVerdict::Current }
+    fn proud(question: &TermQuestion) -> TermVerdict {
+        if question.theirs < question.own { TermVerdict::Stale } else { TermVerdict::Current }
     }
     let mut world = broken(7, Rules { compare_terms: proud, ..Rules::default() });
     assert!(converges(&mut world).is_err());

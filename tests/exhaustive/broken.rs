@@ -1,7 +1,7 @@
 //! Proof that the search notices: with any one rule broken it finds what goes wrong.
 
 use raft_core::eraftpb::HardState;
-use raft_core::rules::{self, TermVerdict, VoteVerdict};
+use raft_core::rules::{self, TermQuestion, TermVerdict, VoteVerdict};
 use raft_core::{MemStorage, Rules};
 
 use crate::peer::Setup;
@@ -83,7 +83,7 @@ fn it_notices_a_heartbeat_that_commits_what_was_not_checked() {
 
 #[test]
 fn it_notices_a_leader_that_does_not_hear_of_newer_terms() {
-    let compare_terms = |own: u64, theirs: u64| match theirs > own {
+    let compare_terms = |question: &TermQuestion| match question.theirs > question.own {
         true => TermVerdict::StepDown,
         false => TermVerdict::Current,
     };

@@ -7,7 +7,7 @@
 use alloc::vec::Vec;
 use core::fmt;
 
-use crate::rules::{Rules, Tally};
+use crate::rules::{Outsider, Rules, Tally};
 
 /// A set of peers of which more than half decide. Ascending, without repetition.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -72,52 +72,50 @@ impl Majority {
     /// The highest index that more than half hold, given what each is known to hold; 0 if no index
     /// is. [`u64::MAX`] if there is nobody to ask.
     pub fn committed_index(&self, held: impl Fn(u64) -> Option<u64>, rules: &Rules) -> u64 {
-        self.highest_common(|id| held(id).unwrap_or(0), rules)
+        self.highest_common(|id| held(id).unwrap_or(0), &mut core::iter::empty(), rules)
     }
 
-    /// The highest number that a quorum has reached, given how far each has; asked in the order of
-    /// the ids.
-    pub(crate) fn highest_common(&self, reached: impl FnMut(u64) -> u64, rules: &Rules) -> u64 {
+    /// The highest number that a quorum has reached, given how far each has, asked in the order of
+    /// the ids, and how far those have who are members and do not belong to it.
+    pub(crate) fn highest_common(
+        &self,
+        reached: impl FnMut(u64) -> u64,
+        others: &mut dyn Iterator<Item = Outsider>,
+        rules: &Rules,
+    ) -> u64 {
         // Enough for any real cluster without the heap; a larger one pays for a vector.
         const SMALL: usize = 11;
         let voters = self.len();
         if voters == 0 {
             return u64::MAX;
         }
-        let Some(position) = voters.checked_sub((rules.quorum)(voters)) else {
-            return 0;
-        };
+        let quorum = (rules.quorum)(voters);
         if voters > SMALL {
             let mut numbers: Vec<u64> = self.iter().map(reached).collect();
-            numbers.sort_unstable();
-            return numbers.get(position).copied().unwrap_or(0);
+            return (rules.common_index)(quorum, &mut numbers, others);
         }
         let mut numbers = [0; SMALL];
-        for (filled, number) in self.iter().map(reached).enumerate() {
-            // So few are sorted soonest by putting each in its place.
-            let mut place = filled;
-            while place > 0 && numbers[place - 1] > number {
-                numbers[place] = numbers[place - 1];
-                place -= 1;
-            }
-            numbers[place] = number;
-        }
-        numbers.get(position).copied().unwrap_or(0)
+        numbers.iter_mut().zip(self.iter().map(reached)).for_each(|(slot, number)| *slot = number);
+        (rules.common_index)(quorum, &mut numbers[..voters], others)
     }
 
     /// What the votes add up to, given who answered what.
     pub fn vote_result(&self, vote: impl Fn(u64) -> Option<bool>, rules: &Rules) -> Tally {
+        self.verdict(self.iter().filter_map(vote), rules)
+    }
+
+    /// What answers add up to; those of others are skipped.
+    fn tally(&self, answers: &[(u64, bool)], rules: &Rules) -> Tally {
+        let own = answers.iter().filter(|(id, _)| self.contains(*id));
+        self.verdict(own.map(|&(_, granted)| granted), rules)
+    }
+
+    fn verdict(&self, answers: impl Iterator<Item = bool>, rules: &Rules) -> Tally {
         if self.is_empty() {
             return Tally::Won;
         }
         let (mut granted, mut refused) = (0, 0);
-        for id in self.iter() {
-            match vote(id) {
-                Some(true) => granted += 1,
-                Some(false) => refused += 1,
-                None => {}
-            }
-        }
+        answers.for_each(|yes| *if yes { &mut granted } else { &mut refused } += 1);
         (rules.tally)(granted, refused, (rules.quorum)(self.len()), self.len())
     }
 }
@@ -193,11 +191,20 @@ impl JointConfig {
 
     /// What the votes add up to in both halves.
     pub fn vote_result(&self, vote: impl Fn(u64) -> Option<bool>, rules: &Rules) -> Tally {
-        let incoming = self.incoming.vote_result(&vote, rules);
+        self.verdict(|half| half.vote_result(&vote, rules), rules)
+    }
+
+    /// What answers add up to in both halves.
+    pub(crate) fn tally(&self, answers: &[(u64, bool)], rules: &Rules) -> Tally {
+        self.verdict(|half| half.tally(answers, rules), rules)
+    }
+
+    fn verdict(&self, of: impl Fn(&Majority) -> Tally, rules: &Rules) -> Tally {
+        let incoming = of(&self.incoming);
         if !self.is_joint() {
             return incoming;
         }
-        (rules.joint_tally)(incoming, self.outgoing.vote_result(&vote, rules))
+        (rules.joint_tally)(incoming, of(&self.outgoing))
     }
 }
 

@@ -138,14 +138,14 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
     /// The term that a ballot is about: a pre-vote asks about the next one without entering it.
     fn campaign_term(&self, ballot: Ballot) -> u64 {
         match ballot {
-            Ballot::PreVote => self.term + 1,
+            Ballot::PreVote => self.next_term(),
             Ballot::Vote => self.term,
         }
     }
 
     fn vote_for_self(&mut self, ballot: Ballot, term: u64) {
         match self.settings.self_ack {
-            SelfAck::OnAppend => self.prs.record_vote(self.id, true),
+            SelfAck::OnAppend => self.prs.record_vote(self.id, true, &self.rules),
             SelfAck::OnPersist => {
                 self.await_disk(Receipt::Vote { ballot, term });
             }
@@ -282,7 +282,7 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
 
     fn count_vote(&mut self, ballot: Ballot, from: u64, granted: bool) -> Result<()> {
         self.trace(|raft| Event::VoteReceived { ballot, from, granted, term: raft.term });
-        self.prs.record_vote(from, granted);
+        self.prs.record_vote(from, granted, &self.rules);
         self.trace(|raft| {
             let (granted, refused) = raft.prs.count_votes();
             Event::VotesCounted { ballot, granted, refused }

@@ -85,7 +85,8 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
             self.answer_read(request, committed);
             return;
         }
-        self.reads.add(request, committed);
+        let position = (self.rules.read_position)(self.reads.sent(), self.reads.confirmed());
+        self.reads.add(request, committed, position);
         if self.settings.eager {
             self.broadcast_heartbeat();
         } else {
@@ -161,7 +162,7 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
             id if id == own => sent,
             _ => progress.read_position,
         };
-        let quorum = self.prs.quorum_of(position, &self.rules);
+        let quorum = self.prs.quorum_of(own, position, &self.rules);
         self.reads.confirm((self.rules.reads_confirmed)(quorum, sent, confirmed));
         while let Some(read) = self.reads.pop_confirmed() {
             self.answer_read(read.request, read.index);

@@ -189,7 +189,7 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
     /// Followers learn of it with the next append.
     pub(super) fn maybe_commit(&mut self) -> bool {
         let from = self.log.committed();
-        let quorum_index = self.prs.quorum_index(&self.rules);
+        let quorum_index = self.prs.quorum_of(self.id, |_, progress| progress.matched, &self.rules);
         if quorum_index <= from {
             return false;
         }
@@ -289,11 +289,11 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
 
     pub(super) fn handle_append_response(&mut self, message: &Message) -> Result<Outcome> {
         let (from, last) = (message.from, self.log.last_index());
-        if !message.reject && message.index > last {
-            return Err(Malformed::AckBeyondLog { index: message.index, last }.into());
-        }
-        if message.reject {
+        if !(self.rules.is_acknowledgement)(message.reject) {
             return self.handle_rejection(message);
+        }
+        if message.index > last {
+            return Err(Malformed::AckBeyondLog { index: message.index, last }.into());
         }
         self.acknowledged(from, message.index)
     }
@@ -501,7 +501,7 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
             return Ok(self.ignore(from, Ignored::NotMember(from)));
         };
         progress.recent_active = true;
-        progress.paused = false;
+        progress.paused &= !(self.rules.pause_lifted)(progress.inflights.is_full());
         // Who waits for a snapshot answers everything with its request.
         progress.requested_snapshot = 0;
         let unsure = progress.state == ProgressState::Probe;

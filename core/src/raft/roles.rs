@@ -13,6 +13,7 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
     /// within a term.
     fn reset(&mut self, term: u64) {
         self.vote = (self.rules.vote_in_term)(self.term, term, self.vote);
+        self.forget_votes(term);
         if term != self.term {
             // A request goes to one leader, and the log it was made for may give way.
             self.requested_snapshot = 0;
@@ -30,8 +31,19 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
         self.heartbeat_due = false;
         self.commit_undecided = false;
         self.drop_reads(DropReason::LeadershipLost);
-        self.prs.reset_votes();
         self.prs.stop_leading();
+    }
+
+    /// What others answered so far is no answer to what this peer may ask them next.
+    fn forget_votes(&mut self, next_term: u64) {
+        if !(self.rules.votes_survive)(self.term, next_term) {
+            self.prs.reset_votes();
+        }
+    }
+
+    /// The term that this peer would campaign for.
+    pub(super) fn next_term(&self) -> u64 {
+        (self.rules.campaign_term)(self.term, self.role == StateRole::Candidate)
     }
 
     /// Reads that were accepted here cannot be answered any more; those of other peers will ask
@@ -61,7 +73,7 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
     /// nobody (thesis 9.6).
     pub(crate) fn become_pre_candidate(&mut self) {
         debug_assert_ne!(self.role, StateRole::Leader, "a leader does not campaign");
-        self.prs.reset_votes();
+        self.forget_votes(self.term);
         self.leader = NONE;
         self.role = StateRole::PreCandidate;
         self.trace_role();
@@ -70,11 +82,11 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
     /// Enters the next term and votes for itself. Sends nothing: the campaign does.
     pub(crate) fn become_candidate(&mut self) {
         debug_assert_ne!(self.role, StateRole::Leader, "a leader does not campaign");
-        self.reset(self.term + 1);
+        self.reset(self.next_term());
         self.role = StateRole::Candidate;
         self.vote = self.id;
         if self.settings.self_ack == SelfAck::OnAppend {
-            self.prs.record_vote(self.id, true);
+            self.prs.record_vote(self.id, true, &self.rules);
         }
         self.trace_role();
     }

@@ -153,7 +153,8 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
         }
         // One that is older than the requested one is not it: installed, it would cut off entries
         // that this peer has acknowledged.
-        if !requested && self.log.holds(id) {
+        let own_term = self.log.known_term(id.index).ok().flatten();
+        if !requested && (self.rules.snapshot_in_log)(id, own_term) {
             let last = self.log.last_id().unwrap_or_default();
             self.trace(|_| Event::SnapshotFastForwarded { id, committed, last });
             self.log.commit_to(id.index);

@@ -8,7 +8,7 @@ use crate::config::ReadOnly;
 use crate::error::{Malformed, Result};
 use crate::outcome::{Ballot, Ignored, Outcome, Rejected};
 use crate::proto::eraftpb::{Message, MessageType};
-use crate::rules::{LeaseQuestion, TermVerdict};
+use crate::rules::{LeaseQuestion, TermQuestion, TermVerdict};
 use crate::storage::Storage;
 use crate::trace::{Event, Tracer};
 
@@ -67,7 +67,9 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
     /// Compares the message's term with one's own. Returns an outcome if that was all that was to
     /// be done.
     fn settle_term(&mut self, kind: MessageType, message: &Message) -> Result<Option<Outcome>> {
-        match (self.rules.compare_terms)(self.term, message.term) {
+        let (own, theirs, reject) = (self.term, message.term, message.reject);
+        let verdict = (self.rules.compare_terms)(&TermQuestion { own, theirs, kind, reject });
+        match verdict {
             TermVerdict::Current => {
                 let ballot = ballot_of_request(kind).filter(|_| {
                     // Nothing but a promise keeps away a candidate of the own term.
@@ -76,24 +78,29 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
                 ballot.map(|ballot| self.ignore_by_lease(ballot, message)).transpose()
             }
             TermVerdict::Stale => self.answer_lower_term(kind, message).map(Some),
-            TermVerdict::StepDown => {
+            TermVerdict::StepDown | TermVerdict::Hypothetical => {
                 let ballot = ballot_of_request(kind)
                     .filter(|_| self.promised_to_wait(self.leader, is_transfer(message)));
                 if let Some(ballot) = ballot {
                     return self.ignore_by_lease(ballot, message).map(Some);
                 }
-                // A pre-vote asks about a term that its sender has not entered either, and one
-                // that is granted echoes that term: neither is news of a newer term.
-                let hypothetical = kind == MessageType::MsgRequestPreVote
-                    || (kind == MessageType::MsgRequestPreVoteResponse && !message.reject);
-                if !hypothetical {
-                    let (from, theirs, own) = (message.from, message.term, self.term);
+                if verdict == TermVerdict::StepDown {
+                    let from = message.from;
                     self.trace(|_| Event::HigherTerm { kind, from, theirs, own });
-                    let leader = if is_from_leader(kind) { from } else { NONE };
-                    self.become_follower(theirs, leader);
+                    self.follow_in_term(theirs, if is_from_leader(kind) { from } else { NONE });
                 }
                 Ok(None)
             }
+        }
+    }
+
+    /// Becomes a follower in a newer term. A follower that hears of no leader goes on waiting.
+    fn follow_in_term(&mut self, term: u64, leader: u64) {
+        let follows = self.role == StateRole::Follower;
+        let timer = (self.election_elapsed, self.randomized_election_timeout);
+        self.become_follower(term, leader);
+        if (self.rules.timer_survives_term)(follows, leader != NONE) {
+            (self.election_elapsed, self.randomized_election_timeout) = timer;
         }
     }
 

@@ -10,7 +10,7 @@ pub use self::configuration::Configuration;
 pub use self::inflights::Inflights;
 pub use self::progress::{Progress, ProgressState};
 use crate::proto::eraftpb::ConfState;
-use crate::rules::{Rules, Tally};
+use crate::rules::{Outsider, Rules, Tally};
 
 /// The members, a leader's view of each, and a candidate's votes.
 ///
@@ -22,7 +22,7 @@ pub struct ProgressTracker {
     /// In the order of their ids; empty unless this peer leads.
     members: Vec<Member>,
     leads: bool,
-    /// Answers of the current election, at most one for each member.
+    /// Answers of the current election.
     votes: Vec<(u64, bool)>,
     max_inflight_msgs: u32,
     max_inflight_bytes: u64,
@@ -166,9 +166,9 @@ impl ProgressTracker {
         self.configuration.conf_state()
     }
 
-    /// Counts `id`'s answer; only its first of an election counts.
-    pub(crate) fn record_vote(&mut self, id: u64, granted: bool) {
-        if self.contains(id) && self.vote(id).is_none() {
+    /// Counts `id`'s answer, if it may.
+    pub(crate) fn record_vote(&mut self, id: u64, granted: bool, rules: &Rules) {
+        if self.contains(id) && (rules.answer_counts)(self.vote(id)) {
             self.votes.push((id, granted));
         }
     }
@@ -191,7 +191,7 @@ impl ProgressTracker {
 
     /// What the votes so far add up to.
     pub fn tally(&self, rules: &Rules) -> Tally {
-        self.configuration.voters.vote_result(|id| self.vote(id), rules)
+        self.configuration.voters.tally(&self.votes, rules)
     }
 
     /// Whether a quorum was heard of since the last check.
@@ -202,19 +202,30 @@ impl ProgressTracker {
 
     /// The highest index that a quorum holds; [`u64::MAX`] without voters.
     pub fn quorum_index(&self, rules: &Rules) -> u64 {
-        self.quorum_of(|_, progress| progress.matched, rules)
+        self.quorum_of(crate::raft::NONE, |_, progress| progress.matched, rules)
     }
 
-    /// The highest number that a quorum has reached, given each member's.
-    pub(crate) fn quorum_of(&self, reached: impl Fn(u64, &Progress) -> u64, rules: &Rules) -> u64 {
+    /// The highest number that a quorum has reached, given each member's. `own` is the leader.
+    pub(crate) fn quorum_of(
+        &self,
+        own: u64,
+        reached: impl Fn(u64, &Progress) -> u64,
+        rules: &Rules,
+    ) -> u64 {
         // Members and voters are both in the order of their ids, so one look at each is enough.
         let numbers = |voters: &crate::quorum::Majority| {
             let mut members = self.members.iter();
+            let others = self.members.iter().filter(|member| !voters.contains(member.id));
+            let mut others = others.map(|&Member { id, ref progress }| Outsider {
+                own: id == own,
+                reached: reached(id, progress),
+            });
             voters.highest_common(
                 |id| {
                     let member = members.find(|member| member.id == id);
                     member.map_or(0, |member| reached(id, &member.progress))
                 },
+                &mut others,
                 rules,
             )
         };
@@ -244,29 +255,28 @@ mod tests {
 
     #[test]
     fn only_the_first_answer_of_a_voter_counts_and_strangers_do_not() {
-        let mut t = tracker(&[1, 2, 3]);
-        t.record_vote(1, false);
-        t.record_vote(1, true);
-        t.record_vote(9, true);
-        t.record_vote(2, true);
+        let (mut t, rules) = (tracker(&[1, 2, 3]), Rules::default());
+        t.record_vote(1, false, &rules);
+        t.record_vote(1, true, &rules);
+        t.record_vote(9, true, &rules);
+        t.record_vote(2, true, &rules);
         assert_eq!((t.vote(1), t.vote(9)), (Some(false), None));
-        assert_eq!((t.tally(&Rules::default()), t.count_votes()), (Tally::Pending, (1, 1)));
-        t.record_vote(3, true);
-        assert_eq!(t.tally(&Rules::default()), Tally::Won);
+        assert_eq!((t.tally(&rules), t.count_votes()), (Tally::Pending, (1, 1)));
+        t.record_vote(3, true, &rules);
+        assert_eq!(t.tally(&rules), Tally::Won);
         t.reset_votes();
-        assert_eq!(t.tally(&Rules::default()), Tally::Pending);
+        assert_eq!(t.tally(&rules), Tally::Pending);
     }
 
     #[test]
     fn learners_neither_vote_nor_commit_nor_keep_a_leader_alive() {
-        let mut t = tracker(&[1, 2, 3]);
+        let (mut t, rules) = (tracker(&[1, 2, 3]), Rules::default());
         t.insert(4, 1, true);
         t.configuration.learners.insert(4);
         for (id, _) in [(1, ()), (4, ())] {
-            t.record_vote(id, true);
+            t.record_vote(id, true, &rules);
             t.get_mut(id).unwrap().acknowledge(7);
         }
-        let rules = Rules::default();
         assert_eq!((t.tally(&rules), t.quorum_index(&rules)), (Tally::Pending, 0));
         assert_eq!(t.count_votes(), (1, 0));
         for (id, progress) in t.iter_mut() {

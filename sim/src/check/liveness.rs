@@ -113,9 +113,14 @@ fn listen_to(world: &mut World, heartbeats: u32) -> Result<Option<Violation>, Vi
 pub fn returns_quietly(world: &mut World, timeouts: u64) -> Result<(), Violation> {
     let rule = Invariant::Undisturbed;
     let before = converges(world)?;
-    let follower = members(world).into_iter().find(|id| *id != before.leader);
-    let Some(follower) = follower else { return Ok(()) };
+    let voters = voters(world);
+    let follower = voters.iter().copied().find(|id| *id != before.leader);
+    // The others must be able to go on.
+    let Some(follower) = follower.filter(|_| voters.len() > 2) else { return Ok(()) };
     act(world, rule, Command::Partition { groups: vec![vec![follower]] })?;
+    // It must not be able to win.
+    let value = format!("{} us", world.now_us());
+    writes(world, rule, &value)?;
     pass(world, timeouts * timeout_us(world))?;
     act(world, rule, Command::Heal)?;
     let now = converges(world)?;
@@ -286,19 +291,7 @@ fn disagreement(world: &World, alive: &[u64]) -> Option<(u64, String)> {
 /// send a reader to its leader.
 fn serves(world: &mut World, alive: &[u64], rule: Invariant) -> Result<(), Violation> {
     let value = format!("{} us", world.now_us());
-    let put = Op::Put { key: KEY.into(), value: value.clone() };
-    // A client that is short of patience may spend all of it on a peer that is dead.
-    let give_up_us = world.now_us() + TIMEOUTS * timeout_us(world);
-    loop {
-        let written = ask(world, rule, put.clone(), None)?;
-        if written == Some(Outcome::Done(Reply::Written)) {
-            break;
-        }
-        if world.now_us() >= give_up_us {
-            let now = format!("a write ends with {written:?}");
-            return Err(broken(world, rule, 0, "all agree".into(), now));
-        }
-    }
+    writes(world, rule, &value)?;
     let expected = Some(Outcome::Done(Reply::Value(Some(value.clone()))));
     let get = || Op::Get { key: KEY.into() };
     for to in std::iter::once(None).chain(alive.iter().copied().map(Some)) {
@@ -320,6 +313,23 @@ fn serves(world: &mut World, alive: &[u64], rule: Invariant) -> Result<(), Viola
             return Err(broken(world, rule, id, format!("{value:?} was written"), now));
         }
         pass(world, world.scenario().settings.tick_us)?;
+    }
+}
+
+/// A write of [`KEY`] succeeds.
+fn writes(world: &mut World, rule: Invariant, value: &str) -> Result<(), Violation> {
+    let put = Op::Put { key: KEY.into(), value: value.into() };
+    // A client that is short of patience may spend all of it on a peer that is dead.
+    let give_up_us = world.now_us() + TIMEOUTS * timeout_us(world);
+    loop {
+        let written = ask(world, rule, put.clone(), None)?;
+        if written == Some(Outcome::Done(Reply::Written)) {
+            return Ok(());
+        }
+        if world.now_us() >= give_up_us {
+            let now = format!("a write ends with {written:?}");
+            return Err(broken(world, rule, 0, "all agree".into(), now));
+        }
     }
 }
 

@@ -7,8 +7,8 @@ use std::cell::Cell;
 use std::fmt;
 
 use raft_core::rules::{
-    self, CampaignQuestion, CommitQuestion, LeaseQuestion, Rejection, Tally, TermVerdict,
-    VoteRequest, VoteVerdict,
+    self, CampaignQuestion, CommitQuestion, LeaseQuestion, Rejection, Tally, TermQuestion,
+    TermVerdict, VoteRequest, VoteVerdict,
 };
 use raft_core::{EntryId, Rules};
 use raft_kv::StoreRules;
@@ -46,13 +46,20 @@ branches! {
     ElectionWon "tally: won"
     ElectionLost "tally: lost"
     ElectionPending "tally: pending"
+    AnswerFirst "answer_counts: yes"
+    AnswerAgain "answer_counts: no"
     LeaseHolds "lease_in_force: yes"
     LeaseOver "lease_in_force: no"
     Campaigns "may_campaign: yes"
     CampaignRefused "may_campaign: no"
+    CampaignFirst "campaign_term: after another role"
+    CampaignAgain "campaign_term: after another campaign"
     TermStale "compare_terms: stale"
     TermCurrent "compare_terms: current"
     TermNewer "compare_terms: step down"
+    TermHypothetical "compare_terms: hypothetical"
+    TimerRuns "timer_survives_term: yes"
+    TimerStarts "timer_survives_term: no"
     LogMatches "log_matches: yes"
     LogDiffers "log_matches: no"
     EntryConflicts "conflicts: yes"
@@ -64,16 +71,24 @@ branches! {
     AppendTail "append_acknowledged: less than the log"
     HeartbeatCommit "heartbeat_commit: the leader's"
     HeartbeatClamped "heartbeat_commit: less"
+    Acknowledged "is_acknowledgement: yes"
+    AppendRejected "is_acknowledgement: no"
     LeaderCommits "leader_commit: moves"
     LeaderOlderTerm "leader_commit: older term"
     LeaderNoNews "leader_commit: no news"
     ProbeBack "next_after_rejection: probes further back"
     ProbePipelined "next_after_rejection: back to what matches"
     RejectionOld "next_after_rejection: old news"
+    PauseLifted "pause_lifted: with room in the window"
+    WindowReopened "pause_lifted: with a full window"
     SnapshotTaken "accept_snapshot: yes"
     SnapshotOld "accept_snapshot: no"
+    SnapshotInLog "snapshot_in_log: yes"
+    SnapshotReplaces "snapshot_in_log: no"
     ReadAllowed "may_read: yes"
     ReadTooEarly "may_read: no"
+    ReadAlone "read_position: no other is open"
+    ReadBeside "read_position: others are open"
     ReadConfirmed "reads_confirmed: moves"
     ReadUnconfirmed "reads_confirmed: stays"
     ChangeAllowed "may_change_membership: yes"
@@ -100,6 +115,7 @@ impl Branch {
         Some(match self {
             Self::LeaderNoNews => "the core asks only about what is new",
             Self::SnapshotOld => "a store throws the pieces of an old snapshot away",
+            Self::SnapshotInLog => "a leader sends a snapshot to those only who lack where it ends",
             Self::SessionExpired => "no run has more sessions than a store remembers",
             Self::ReadWaits | Self::SnapshotLags => {
                 "a peer of a world applies what is committed at once"
@@ -166,20 +182,27 @@ pub fn counting() -> Variant {
         grant_vote,
         vote_in_term,
         tally,
+        answer_counts,
         joint_tally,
         joint_commit,
         lease_in_force,
         may_campaign,
+        campaign_term,
         compare_terms,
+        timer_survives_term,
         log_matches,
         conflicts,
         follower_commit,
         append_acknowledged,
         heartbeat_commit,
+        is_acknowledgement,
         leader_commit,
         next_after_rejection,
+        pause_lifted,
         accept_snapshot,
+        snapshot_in_log,
         may_read,
+        read_position,
         reads_confirmed,
         may_change_membership,
         ..Rules::default()
@@ -229,6 +252,10 @@ fn tally(granted: usize, refused: usize, quorum: usize, voters: usize) -> Tally 
     tally
 }
 
+fn answer_counts(earlier: Option<bool>) -> bool {
+    either(rules::answer_counts(earlier), Branch::AnswerFirst, Branch::AnswerAgain)
+}
+
 fn joint_tally(incoming: Tally, outgoing: Tally) -> Tally {
     let tally = rules::joint_tally(incoming, outgoing);
     hit(match tally {
@@ -252,14 +279,25 @@ fn may_campaign(question: &CampaignQuestion) -> bool {
     either(rules::may_campaign(question), Branch::Campaigns, Branch::CampaignRefused)
 }
 
-fn compare_terms(own: u64, theirs: u64) -> TermVerdict {
-    let verdict = rules::compare_terms(own, theirs);
+fn campaign_term(term: u64, is_candidate: bool) -> u64 {
+    hit(if is_candidate { Branch::CampaignAgain } else { Branch::CampaignFirst });
+    rules::campaign_term(term, is_candidate)
+}
+
+fn compare_terms(question: &TermQuestion) -> TermVerdict {
+    let verdict = rules::compare_terms(question);
     hit(match verdict {
         TermVerdict::Stale => Branch::TermStale,
         TermVerdict::Current => Branch::TermCurrent,
         TermVerdict::StepDown => Branch::TermNewer,
+        TermVerdict::Hypothetical => Branch::TermHypothetical,
     });
     verdict
+}
+
+fn timer_survives_term(follows: bool, from_leader: bool) -> bool {
+    let runs = rules::timer_survives_term(follows, from_leader);
+    either(runs, Branch::TimerRuns, Branch::TimerStarts)
 }
 
 fn log_matches(previous: EntryId, own_term: Option<u64>) -> bool {
@@ -290,6 +328,10 @@ fn heartbeat_commit(committed: u64, matched: u64) -> u64 {
     rules::heartbeat_commit(committed, matched)
 }
 
+fn is_acknowledgement(reject: bool) -> bool {
+    either(rules::is_acknowledgement(reject), Branch::Acknowledged, Branch::AppendRejected)
+}
+
 fn leader_commit(question: &CommitQuestion) -> u64 {
     hit(match question {
         _ if question.quorum_index <= question.committed => Branch::LeaderNoNews,
@@ -309,13 +351,28 @@ fn next_after_rejection(rejection: &Rejection) -> Option<u64> {
     next
 }
 
+fn pause_lifted(window_full: bool) -> bool {
+    hit(if window_full { Branch::WindowReopened } else { Branch::PauseLifted });
+    rules::pause_lifted(window_full)
+}
+
 fn accept_snapshot(snapshot: u64, committed: u64) -> bool {
     let accepted = rules::accept_snapshot(snapshot, committed);
     either(accepted, Branch::SnapshotTaken, Branch::SnapshotOld)
 }
 
+fn snapshot_in_log(snapshot: EntryId, own_term: Option<u64>) -> bool {
+    let in_log = rules::snapshot_in_log(snapshot, own_term);
+    either(in_log, Branch::SnapshotInLog, Branch::SnapshotReplaces)
+}
+
 fn may_read(committed_term: Option<u64>, term: u64) -> bool {
     either(rules::may_read(committed_term, term), Branch::ReadAllowed, Branch::ReadTooEarly)
+}
+
+fn read_position(sent: u64, confirmed: u64) -> u64 {
+    hit(if sent > confirmed { Branch::ReadBeside } else { Branch::ReadAlone });
+    rules::read_position(sent, confirmed)
 }
 
 fn reads_confirmed(quorum_position: u64, sent: u64, confirmed: u64) -> u64 {

@@ -27,6 +27,8 @@ use observer::Observer;
 
 /// Heartbeats for which a cluster must be quiet.
 const QUIET_HEARTBEATS: u32 = 20;
+/// Election time-outs that a follower is away for.
+const ABSENCE_TIMEOUTS: u64 = 1;
 /// Events of all runs that it may take to shrink a scenario: about half a minute.
 const SHRINK_EVENTS_MAX: u64 = 60_000_000;
 /// How long to search for an order of a history that may still change.
@@ -59,8 +61,8 @@ impl Verdict {
 }
 
 /// Runs a scenario to its end. If its last command heals everything, the cluster then has to
-/// recover, be quiet, live with links that are cut one way if it is set up for that, and live on with
-/// a minority dead for good (L1 to L3).
+/// recover, be quiet, take back who was away and live with links that are cut one way if it is set up
+/// for that, and live on with a minority dead for good (L1 to L4).
 ///
 /// # Errors
 /// A scenario that cannot be run.
@@ -167,6 +169,9 @@ fn recovers(
     is_linearizable(world, true)?;
     if until.rule == Some(Invariant::Linearizability) {
         return Ok(());
+    }
+    if world.scenario().settings.pre_vote {
+        liveness::returns_quietly(world, ABSENCE_TIMEOUTS)?;
     }
     // Another minority each time.
     let voters = liveness::voters(world);

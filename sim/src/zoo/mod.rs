@@ -50,6 +50,8 @@ pub struct Broken {
     pub tweak: fn(&mut Settings),
     /// The faults that show it; empty is all that Raft survives.
     pub classes: &'static [FaultClass],
+    /// Whether it takes few peers and many requests to show.
+    pub crowded: bool,
 }
 
 impl Bug {
@@ -64,6 +66,9 @@ impl Bug {
         let mut nemesis = NemesisSettings::default();
         if !broken.classes.is_empty() {
             nemesis.classes = broken.classes.to_vec();
+        }
+        if broken.crowded {
+            (nemesis.peers, nemesis.requests_per_second) = (Some(3), Some(60));
         }
         Some(Trial { nemesis, variant: (broken.variant)(), tweak: broken.tweak })
     }
@@ -110,7 +115,7 @@ mod tests {
         assert!(names.windows(2).all(|pair| pair[0] != pair[1]));
         assert!(ALL.iter().all(|bug| !bug.expected.is_empty()));
         let broken = ALL.iter().filter(|bug| bug.trial().is_some()).count();
-        assert!(broken >= 30, "{broken}");
+        assert!(broken >= 40, "{broken}");
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! Rules that are wrong, each in one way.
 
+use raft_core::proto::eraftpb::MessageType;
 use raft_core::rules::{
-    CommitQuestion, Rejection, TermVerdict, VoteRequest, VoteVerdict, grant_vote,
+    CommitQuestion, Outsider, Rejection, TermQuestion, TermVerdict, VoteRequest, VoteVerdict,
+    common_index, compare_terms, grant_vote,
 };
 use raft_core::{EntryId, Rules};
 use raft_kv::StoreRules;
@@ -26,13 +28,25 @@ broken! {
     compares_lengths: Rules { grant_vote: by_length }
     compares_terms: Rules { grant_vote: by_term }
     always_truncates: Rules { conflicts: |_, _| true }
-    commits_own_tail: Rules { follower_commit: |own, leaders, _| own.max(leaders) }
     unclamped_heartbeat: Rules { heartbeat_commit: |committed, _| committed }
     reads_before_own_commit: Rules { may_read: |_, _| true }
     reads_without_quorum: Rules { reads_confirmed: |_, sent, _| sent }
     takes_older_terms: Rules { compare_terms: gullible }
-    vouches_for_tail: Rules { append_acknowledged: |_, own_last| own_last }
     half_a_quorum: Rules { quorum: |voters| voters / 2 }
+    takes_late_votes: Rules { compare_terms: in_time_for_votes }
+    takes_late_acknowledgements: Rules { compare_terms: in_time_for_appends }
+    pre_vote_is_news: Rules { compare_terms: credulous }
+    rejection_is_success: Rules { is_acknowledgement: |_| true }
+    keeps_votes: Rules { votes_survive: |_, _| true }
+    keeps_term: Rules { campaign_term: |term, again| if again { term } else { term + 1 } }
+    joins_older_rounds: Rules { read_position: |sent, confirmed| sent.max(confirmed + 1) }
+    any_term_resets_timer: Rules { timer_survives_term: |_, _| false }
+    counts_votes_twice: Rules { answer_counts: |_| true }
+    keeps_tail_under_snapshot: Rules { snapshot_in_log: |_, own_term| own_term.is_some() }
+    unsorted: Rules { common_index: by_place }
+    counts_removed_leader: Rules { common_index: with_leader }
+    counts_learners: Rules { common_index: with_all }
+    window_stays_full: Rules { pause_lifted: |window_full| !window_full }
     never_truncates: Rules { conflicts: |_, _| false }
     no_check_before: Rules { log_matches: |_, _| true }
     checks_index_only: Rules { log_matches: |_, own_term| own_term.is_some() }
@@ -63,6 +77,26 @@ broken! {
     changes_members_too_early: StoreRules { may_change_members: |_, _| true }
 }
 
+/// A tail shows where appends end before it. A leader that steps back no further than it must never
+/// sends any such, so this one begins with the first entry: that is legal, and slow.
+pub(super) fn commits_own_tail() -> Variant {
+    let follower_commit = |own: u64, leaders: u64, _| own.max(leaders);
+    Rules { follower_commit, next_after_rejection: from_what_matches, ..Rules::default() }.into()
+}
+
+/// See [`commits_own_tail`].
+pub(super) fn vouches_for_tail() -> Variant {
+    let append_acknowledged = |_, own_last| own_last;
+    Rules { append_acknowledged, next_after_rejection: from_what_matches, ..Rules::default() }
+        .into()
+}
+
+fn from_what_matches(rejection: &Rejection) -> Option<u64> {
+    let Rejection { rejected, matched, next, pipelined, .. } = *rejection;
+    let news = if pipelined { rejected > matched } else { rejected.checked_add(1) == Some(next) };
+    news.then_some(matched + 1)
+}
+
 fn by_counting(question: &CommitQuestion) -> u64 {
     question.committed.max(question.quorum_index)
 }
@@ -89,12 +123,56 @@ fn by_term(request: &VoteRequest) -> VoteVerdict {
     grant_vote(&VoteRequest { candidate_last, ..*request })
 }
 
-fn gullible(own: u64, theirs: u64) -> TermVerdict {
-    if theirs > own { TermVerdict::StepDown } else { TermVerdict::Current }
+fn gullible(question: &TermQuestion) -> TermVerdict {
+    match compare_terms(question) {
+        TermVerdict::Stale => TermVerdict::Current,
+        verdict => verdict,
+    }
 }
 
-fn proud(own: u64, theirs: u64) -> TermVerdict {
-    if theirs < own { TermVerdict::Stale } else { TermVerdict::Current }
+fn in_time_for_votes(question: &TermQuestion) -> TermVerdict {
+    let late_vote = question.kind == MessageType::MsgRequestVoteResponse;
+    if late_vote { gullible(question) } else { compare_terms(question) }
+}
+
+fn in_time_for_appends(question: &TermQuestion) -> TermVerdict {
+    let late_answer = question.kind == MessageType::MsgAppendResponse;
+    if late_answer { gullible(question) } else { compare_terms(question) }
+}
+
+fn credulous(question: &TermQuestion) -> TermVerdict {
+    match compare_terms(question) {
+        // Not the answer that grants one: nobody would ever be elected.
+        TermVerdict::Hypothetical if question.kind == MessageType::MsgRequestPreVote => {
+            TermVerdict::StepDown
+        }
+        verdict => verdict,
+    }
+}
+
+fn proud(question: &TermQuestion) -> TermVerdict {
+    if question.theirs < question.own { TermVerdict::Stale } else { TermVerdict::Current }
+}
+
+/// Sorted or not.
+fn by_place(quorum: usize, voters: &mut [u64], _: &mut dyn Iterator<Item = Outsider>) -> u64 {
+    let position = voters.len().checked_sub(quorum);
+    position.and_then(|position| voters.get(position)).copied().unwrap_or(0)
+}
+
+/// A majority of the voters is enough, and others may help.
+fn with_all(quorum: usize, voters: &mut [u64], others: &mut dyn Iterator<Item = Outsider>) -> u64 {
+    let mut numbers: Vec<u64> = voters.to_vec();
+    numbers.extend(others.map(|other| other.reached));
+    common_index(quorum, &mut numbers, &mut std::iter::empty())
+}
+
+fn with_leader(
+    quorum: usize,
+    voters: &mut [u64],
+    others: &mut dyn Iterator<Item = Outsider>,
+) -> u64 {
+    with_all(quorum, voters, &mut others.filter(|other| other.own))
 }
 
 fn stubborn(rejection: &Rejection) -> Option<u64> {

@@ -18,7 +18,7 @@ const fn by(variant: fn() -> Variant) -> Make {
 
 /// With settings of its own.
 const fn with(variant: fn() -> Variant, tweak: fn(&mut Settings)) -> Make {
-    Make::Broken(Broken { variant, tweak, classes: &[] })
+    Make::Broken(Broken { variant, tweak, classes: &[], crowded: false })
 }
 
 /// Under faults of its own.
@@ -27,8 +27,29 @@ const fn under(
     variant: fn() -> Variant,
     tweak: fn(&mut Settings),
 ) -> Make {
-    Make::Broken(Broken { variant, tweak, classes })
+    Make::Broken(Broken { variant, tweak, classes, crowded: false })
 }
+
+/// Under faults of its own, with few peers and many requests.
+const fn crowded(
+    classes: &'static [FaultClass],
+    variant: fn() -> Variant,
+    tweak: fn(&mut Settings),
+) -> Make {
+    Make::Broken(Broken { variant, tweak, classes, crowded: true })
+}
+
+/// Elections while messages are held up: late ones come all at once.
+const CLOGS_AND_CAMPAIGNS: &[FaultClass] = &[FaultClass::Clogs, FaultClass::Campaigns];
+
+/// Faults that leave a leader in office that is none any more.
+const DEPOSED_UNAWARE: &[FaultClass] = &[
+    FaultClass::Isolation,
+    FaultClass::Partitions,
+    FaultClass::OneWayCuts,
+    FaultClass::Clogs,
+    FaultClass::Campaigns,
+];
 
 /// Faults that separate a leader from the others while clocks run apart.
 const CLOCKS_AND_CUTS: &[FaultClass] = &[
@@ -57,17 +78,59 @@ fn check_quorum(settings: &mut Settings) {
     settings.reads = Reads::Index;
 }
 
-fn lease(settings: &mut Settings) {
+fn impatient_lease(settings: &mut Settings) {
+    impatient(settings);
     settings.reads = Reads::Lease;
     settings.check_quorum = true;
 }
 
-fn by_index(settings: &mut Settings) {
-    settings.reads = Reads::Index;
+/// Clients that do not wait, and leaders that stay until they hear of another.
+fn impatient(settings: &mut Settings) {
+    settings.sessions = false;
+    settings.client_timeout_us = 300_000;
+    eager_elections(settings);
 }
 
-fn pre_vote(settings: &mut Settings) {
+/// Nobody doubts a leader: leases need that.
+fn trusting(settings: &mut Settings) {
+    by_index(settings);
+    settings.check_quorum = false;
+}
+
+/// Elections are quick, and nobody asks before or doubts a leader.
+fn eager_elections(settings: &mut Settings) {
+    trusting(settings);
+    settings.pre_vote = false;
+    (settings.tick_us, settings.election_tick, settings.heartbeat_tick) = (20_000, 10, 1);
+    settings.latency = Span { min_us: 500, max_us: 5_000 };
+    settings.sync = Span { min_us: 1, max_us: 1_000 };
+}
+
+/// Nobody asks before it campaigns.
+fn no_pre_vote(settings: &mut Settings) {
+    settings.pre_vote = false;
+}
+
+/// Pre-votes alone keep the peace.
+fn pre_vote_alone(settings: &mut Settings) {
+    trusting(settings);
     settings.pre_vote = true;
+}
+
+/// Logs that reach back to their first entry, in messages of one.
+fn whole_logs_one_by_one(settings: &mut Settings) {
+    one_by_one(settings);
+    trusting(settings);
+    settings.log_gc_entries = 128_000;
+}
+
+/// One append at a time.
+fn narrow_window(settings: &mut Settings) {
+    settings.appends_in_flight_max = 1;
+}
+
+fn by_index(settings: &mut Settings) {
+    settings.reads = Reads::Index;
 }
 
 /// The log is dropped early, so that who was away gets a snapshot.
@@ -82,9 +145,7 @@ fn far_apart(settings: &mut Settings) {
     settings.latency = Span { min_us: 100_000, max_us: 100_000 };
 }
 
-const NO_HOOK_IN_CORE: &str = "no rule of the core decides it";
-const NO_KIND: &str = "the rule for terms does not know the kind of the message";
-const NO_MEMBERS: &str = "no rule of the core decides who is counted";
+const NO_ROLL_BACK: &str = "members change when their entry is applied, and that is never cut";
 
 /// All of them.
 #[rustfmt::skip]
@@ -106,28 +167,30 @@ pub const ALL: [Bug; 57] = [
     bug(8, "every append cuts the log", &[Truncation, CommitDurability, Outbox],
         by(rules::always_truncates)),
     bug(9, "a follower commits its own tail", &[StateMachineSafety, CommitDurability],
-        by(rules::commits_own_tail)),
+        with(rules::commits_own_tail, whole_logs_one_by_one)),
     bug(10, "a heartbeat commits what a follower may not hold", &[StateMachineSafety],
         by(rules::unclamped_heartbeat)),
     bug(11, "reads are served before a commit of the own term", &[ReadFreshness, Linearizability],
         with(rules::reads_before_own_commit, by_index)),
     bug(12, "reads are served without a quorum", &[ReadFreshness, Linearizability],
-        with(rules::reads_without_quorum, by_index)),
+        crowded(DEPOSED_UNAWARE, rules::reads_without_quorum, impatient)),
     bug(13, "a lease ignores that clocks drift", &[ReadFreshness, Linearizability],
-        under(CLOCKS_AND_CUTS, Variant::default, lease)),
+        crowded(CLOCKS_AND_CUTS, Variant::default, impatient_lease)),
     bug(14, "messages of older terms are taken",
         &[Truncation, StateMachineSafety, ElectionSafety, VoteOnce],
         by(rules::takes_older_terms)),
     bug(15, "a follower vouches for its tail", &[CommitDurability, Outbox, StateMachineSafety],
-        by(rules::vouches_for_tail)),
+        with(rules::vouches_for_tail, whole_logs_one_by_one)),
     bug(16, "a rejection counts as success", &[CommitDurability, LogOrder],
-        Missing(NO_HOOK_IN_CORE)),
+        by(rules::rejection_is_success)),
     bug(17, "messages leave before their promise is durable", &[Outbox, VoteOnce, CommitDurability],
         by(rules::acknowledges_too_early)),
     bug(18, "a leader counts its entry before it is durable", &[CommitDurability],
         by(rules::counts_unwritten_entries)),
-    bug(19, "a late vote counts in another term", &[ElectionSafety], Missing(NO_KIND)),
-    bug(20, "votes of an earlier campaign count", &[ElectionSafety], Missing(NO_HOOK_IN_CORE)),
+    bug(19, "a late vote counts in another term", &[ElectionSafety, LeaderCompleteness],
+        under(CLOGS_AND_CAMPAIGNS, rules::takes_late_votes, eager_elections)),
+    bug(20, "votes of an earlier campaign count", &[ElectionSafety],
+        with(rules::keeps_votes, no_pre_vote)),
     bug(21, "half of the peers are a quorum", &[CommitDurability, ElectionSafety],
         by(rules::half_a_quorum)),
     bug(22, "a retried command is executed again", &[ExactlyOnce, Linearizability],
@@ -144,20 +207,24 @@ pub const ALL: [Bug; 57] = [
         by(rules::never_steps_back)),
     bug(28, "all election time-outs are equal", &[Convergence],
         under(&[FaultClass::Isolation], rules::fixed_timeouts, far_apart)),
-    bug(29, "a candidate campaigns again in the same term", &[Convergence],
-        Missing(NO_HOOK_IN_CORE)),
+    bug(29, "a candidate campaigns again in the same term", &[Convergence, MajorityProgress],
+        with(rules::keeps_term, no_pre_vote)),
     bug(30, "a read is answered before its index is applied", &[ReadFreshness, Linearizability],
         with(rules::serves_too_early, |settings| {
             by_index(settings);
             slow_to_apply(settings);
         })),
-    bug(31, "a retried read reuses an older round", &[ReadFreshness], Missing(NO_HOOK_IN_CORE)),
+    bug(31, "a read reuses an older round", &[ReadFreshness, Linearizability],
+        crowded(CLOGS_AND_CAMPAIGNS, rules::joins_older_rounds, impatient)),
     bug(32, "an acknowledgement of an older term counts", &[LogOrder, CommitDurability],
-        Missing(NO_KIND)),
+        by(rules::takes_late_acknowledgements)),
     bug(33, "nobody steps down for a higher term", &[Convergence, Quiet],
         by(rules::never_steps_down)),
-    bug(34, "a refused vote resets the election timer", &[Convergence], Missing(NO_HOOK_IN_CORE)),
-    bug(35, "one vote that comes twice counts twice", &[ElectionSafety], Missing(NO_HOOK_IN_CORE)),
+    bug(34, "a refused vote resets the election timer", &[Convergence],
+        by(rules::any_term_resets_timer)),
+    bug(35, "one vote that comes twice counts twice",
+        &[ElectionSafety, Membership, LeaderCompleteness],
+        by(rules::counts_votes_twice)),
     bug(36, "a snapshot has no sessions", &[ExactlyOnce, SnapshotFidelity],
         with(rules::snapshot_without_sessions, short_logs)),
     bug(37, "a snapshot has no members", &[Membership, SnapshotFidelity],
@@ -169,35 +236,39 @@ pub const ALL: [Bug; 57] = [
             short_logs(settings);
             slow_to_apply(settings);
         })),
-    bug(40, "a snapshot leaves a tail in conflict", &[LogMatching, Truncation],
-        Missing(NO_HOOK_IN_CORE)),
+    bug(40, "a snapshot leaves a tail in conflict",
+        &[StateMachineSafety, LogMatching, Truncation, Convergence],
+        with(rules::keeps_tail_under_snapshot, short_logs)),
     bug(41, "entries that were cut come back at a restart", &[DiskMirror, LeaderCompleteness],
         by(rules::keeps_tails)),
     bug(42, "an older snapshot's write acknowledges a newer one", &[Outbox],
         with(rules::mixes_up_snapshots, short_logs)),
     bug(43, "the quorum's index is taken from an unsorted list", &[CommitDurability],
-        Missing(NO_HOOK_IN_CORE)),
+        by(rules::unsorted)),
     bug(44, "members change before a commit of the own term", &[Membership, LeaderCompleteness],
         by(rules::changes_members_too_early)),
     bug(45, "two changes of members at once", &[Membership, ElectionSafety],
         by(rules::changes_at_once)),
     bug(46, "one half of a joint configuration elects", &[Membership, ElectionSafety],
         by(rules::one_half_elects)),
-    bug(47, "members are not set back when their entry is cut", &[Membership], Missing(NO_MEMBERS)),
+    bug(47, "members are not set back when their entry is cut", &[Membership],
+        Missing(NO_ROLL_BACK)),
     bug(48, "a leader that was removed counts itself", &[CommitDurability, Membership],
-        Missing(NO_MEMBERS)),
-    bug(49, "learners count", &[CommitDurability, Membership], Missing(NO_MEMBERS)),
-    bug(50, "a pre-vote raises the term", &[Undisturbed], Missing(NO_HOOK_IN_CORE)),
-    bug(51, "a pre-vote does not ask how new a log is", &[Quiet, Convergence],
-        with(rules::pre_votes_blindly, pre_vote)),
+        by(rules::counts_removed_leader)),
+    bug(49, "learners count", &[CommitDurability, Membership], by(rules::counts_learners)),
+    bug(50, "a pre-vote raises the term", &[Undisturbed, Convergence],
+        with(rules::pre_vote_is_news, pre_vote_alone)),
+    bug(51, "a pre-vote does not ask how new a log is", &[Undisturbed, Quiet, Convergence],
+        with(rules::pre_votes_blindly, pre_vote_alone)),
     bug(52, "no leader checks its quorum", &[Convergence],
         with(rules::checks_no_quorum, check_quorum)),
     bug(53, "a leader drops what a follower lacks and sends no snapshot", &[Convergence],
         with(rules::sends_no_snapshots, short_logs)),
     bug(54, "the window of appends is not freed by a loss", &[Convergence],
-        Missing(NO_HOOK_IN_CORE)),
+        with(rules::window_stays_full, narrow_window)),
     bug(55, "the order of a map or a clock decides", &[Determinism], by(rules::sends_by_map)),
     bug(56, "a hash depends on the machine's word", &[Determinism], by(rules::sends_by_hash)),
-    bug(57, "the two engines are written one after the other", &[DiskMirror, Monotonicity, Convergence],
+    bug(57, "the two engines are written one after the other",
+        &[DiskMirror, Monotonicity, Convergence],
         by(rules::two_transactions)),
 ];
