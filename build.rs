@@ -20,6 +20,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .bytes(["."])
         // Few messages carry one, and all are moved about.
         .boxed(".eraftpb.Message.snapshot")
+        .boxed(".raft_serverpb.RaftMessage.message")
+        .boxed(".raft_serverpb.RaftMessage.snapshot_chunk")
         .compile_fds(descriptors)?;
     Ok(())
 }

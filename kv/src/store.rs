@@ -218,7 +218,7 @@ mod tests {
     fn votes_and_heartbeats_that_commit_nothing_may_create_a_peer() {
         let initial = |msg_type: MessageType, commit| {
             let message = Message { msg_type: msg_type.into(), commit, ..Message::default() };
-            is_initial(&RaftMessage { message: Some(message), ..RaftMessage::default() })
+            is_initial(&RaftMessage { message: Some(Box::new(message)), ..RaftMessage::default() })
         };
         assert!(initial(MessageType::MsgRequestVote, 0));
         assert!(initial(MessageType::MsgRequestPreVote, 0));

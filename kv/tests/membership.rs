@@ -94,6 +94,33 @@ fn a_peer_that_missed_its_removal_is_told_when_it_campaigns() {
 }
 
 #[test]
+fn a_peer_is_told_of_its_removal_by_stores_whose_peers_it_does_not_know() {
+    let mut group = Group::with_spares(3, 2);
+    group.campaign(1);
+    group.cut_off = vec![3];
+    let again = |store_id, id| metapb::Peer { id, store_id, role: 0 };
+    // While store 3 is away its peer is removed, and all that it knew are replaced by others.
+    group.change(1, AddNode, id(4)).unwrap().unwrap();
+    group.ticks(40);
+    group.change(1, AddNode, id(5)).unwrap().unwrap();
+    group.ticks(40);
+    group.change(1, RemoveNode, id(3)).unwrap().unwrap();
+    group.change(1, RemoveNode, id(2)).unwrap().unwrap();
+    group.ticks(40);
+    group.change(1, AddNode, again(2, 22)).unwrap().unwrap();
+    group.ticks(40);
+    group.campaign(4);
+    group.put(4, "k", "v");
+    group.change(4, RemoveNode, id(1)).unwrap().unwrap();
+    group.ticks(40);
+    assert_eq!(voters(&group, 4), [4, 5, 22]);
+    assert!(group.stores[&3].peer().is_some());
+    group.cut_off.clear();
+    group.ticks(60);
+    assert!(group.stores[&3].peer().is_none());
+}
+
+#[test]
 fn a_store_takes_a_new_peer_after_its_old_one_was_removed() {
     let mut group = Group::new(3);
     group.campaign(1);

@@ -111,7 +111,7 @@ fn a_follower_serves_a_read_that_asks_for_it_and_sees_every_acknowledged_write()
 
     // The follower must not answer before it has applied what the leader had committed.
     group.only(|message| {
-        let kind = message.message.as_ref().map(raft_core::eraftpb::Message::msg_type);
+        let kind = message.message.as_deref().map(raft_core::eraftpb::Message::msg_type);
         message.to_peer.unwrap().id != 3 || kind != Some(MessageType::MsgAppend)
     });
     group.put(1, "k", "newer");

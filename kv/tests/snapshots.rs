@@ -266,7 +266,7 @@ fn heartbeats_do_not_wait_behind_a_snapshot() {
     group.sent.clear();
     group.ticks(20);
     let beats = group.sent.iter().filter(|message| {
-        let kind = message.message.as_ref().map(raft_core::eraftpb::Message::msg_type);
+        let kind = message.message.as_deref().map(raft_core::eraftpb::Message::msg_type);
         message.to_peer.unwrap().id == 3 && kind == Some(MessageType::MsgHeartbeat)
     });
     assert_eq!(beats.count(), 10);

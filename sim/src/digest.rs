@@ -117,7 +117,10 @@ mod tests {
     fn every_field_of_a_message_counts() {
         let of = |message: Message| {
             let mut digest = Digest::new();
-            digest.message(&RaftMessage { message: Some(message), ..RaftMessage::default() });
+            digest.message(&RaftMessage {
+                message: Some(Box::new(message)),
+                ..RaftMessage::default()
+            });
             digest.value()
         };
         let entry = Entry { index: 1, ..Entry::default() };

@@ -34,7 +34,7 @@ pub struct Flight {
 impl Flight {
     /// What it says, in words.
     pub fn text(&self) -> String {
-        self.message.message.as_ref().map(describe::message).unwrap_or_default()
+        self.message.message.as_deref().map(describe::message).unwrap_or_default()
     }
 
     /// When the flight ends, one way or the other, if it is not held.

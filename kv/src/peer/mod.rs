@@ -278,6 +278,9 @@ impl<T: Tracer> Peer<T> {
             if to.id > self.me.id {
                 // This store was given a new peer: the old one must have been removed.
                 self.told_to_go(message.region_epoch.as_ref());
+            } else if let Some(from) = &message.from_peer {
+                // It has not heard that there is another peer now, perhaps not of its own removal.
+                self.turns_away(from, message.region_epoch.as_ref());
             }
             return Err(Error::PeerNotMatch { request: to.id, actual: self.me.id });
         }
@@ -299,13 +302,13 @@ impl<T: Tracer> Peer<T> {
             self.transfer_acknowledged(from.id, ack);
         }
         if let Some(chunk) = &message.snapshot_chunk {
-            return self.receive_chunk(chunk, from, message.message);
+            return self.receive_chunk(chunk, from, message.message.map(|inner| *inner));
         }
         match message.message {
             Some(inner) if inner.snapshot.is_some() => {
                 Err(Error::Invalid("a snapshot without its records"))
             }
-            Some(inner) => Ok(self.node.step(inner).map(drop)?),
+            Some(inner) => Ok(self.node.step(*inner).map(drop)?),
             None if message.snapshot_ack.is_some() => Ok(()),
             None => Err(Error::Invalid("the message is empty")),
         }

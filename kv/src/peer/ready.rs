@@ -138,7 +138,8 @@ impl<T: Tracer> Peer<T> {
             if message.snapshot.is_some() {
                 wrapped.extend(self.begin_transfer(to, message));
             } else {
-                wrapped.push(RaftMessage { message: Some(message), ..self.envelope(to) });
+                let message = Some(Box::new(message));
+                wrapped.push(RaftMessage { message, ..self.envelope(to) });
             }
         }
         wrapped

@@ -36,9 +36,9 @@ impl<T: Tracer> Peer<T> {
     }
 
     fn address(&self, to: Member, pieces: Pieces) -> Vec<RaftMessage> {
-        let address = |(chunk, message)| RaftMessage {
-            snapshot_chunk: Some(chunk),
-            message,
+        let address = |(chunk, message): (SnapshotChunk, Option<Message>)| RaftMessage {
+            snapshot_chunk: Some(Box::new(chunk)),
+            message: message.map(Box::new),
             ..self.envelope(to)
         };
         pieces.into_iter().map(address).collect()
@@ -105,23 +105,20 @@ impl<T: Tracer> Peer<T> {
         if chunk.last {
             self.check_snapshot(chunk, message.as_ref())?;
         }
-        let log = self.raft().log();
-        let (id, committed) = (EntryId::new(chunk.term, chunk.index), log.committed());
-        // The core has accepted a snapshot and the disk was busy since: its records stay.
-        let due = log.pending_snapshot().map(EntryId::of_snapshot);
-        let due = due.filter(|&due| self.receiver.holds(due));
-        if due.is_some_and(|due| due != id) {
-            return Err(Error::Snapshot("another one is about to be installed"));
-        }
+        let id = EntryId::new(chunk.term, chunk.index);
+        let committed = self.raft().log().committed();
         let news = (self.config.rules.accept_snapshot)(id.index, committed);
-        if due.is_none() {
-            self.receiver.drop_stale(committed);
-        }
+        self.receiver.drop_stale(committed);
         let received = self.receiver.receive(chunk, from.id, news);
-        let ack = RaftMessage { snapshot_ack: Some(received.ack), ..self.envelope(from) };
+        let snapshot_ack = Some(received.ack);
+        let ack = RaftMessage { snapshot_ack, ..self.envelope(from) };
         self.outbox.messages.push(ack);
         if let Some(message) = message.filter(|_| received.complete) {
             self.node.step(message)?;
+            let pending = self.raft().log().pending_snapshot().map(EntryId::of_snapshot);
+            if let Some(id) = pending {
+                self.receiver.accept(id);
+            }
         }
         match received.refused {
             Some(_) => Err(Error::Snapshot(received.refused.unwrap_or_default())),

@@ -14,6 +14,9 @@ use raft_core::proto::raft_serverpb::{
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Receiver {
     coming: Option<Coming>,
+    /// The one whose message the core has accepted. It stays until it is installed, whatever comes
+    /// meanwhile: copies of its pieces, or the pieces of a newer one.
+    accepted: Option<Coming>,
 }
 
 #[derive(Clone, Debug)]
@@ -67,15 +70,17 @@ impl Receiver {
         }
     }
 
-    /// Whether all records of this snapshot are here.
-    pub(crate) fn holds(&self, id: EntryId) -> bool {
-        self.coming.as_ref().is_some_and(|coming| coming.id == id && coming.complete)
+    /// The core has accepted this snapshot's message.
+    pub(crate) fn accept(&mut self, id: EntryId) {
+        if let Some(coming) = self.coming.take_if(|coming| coming.id == id && coming.complete) {
+            self.accepted = Some(coming);
+        }
     }
 
-    /// Takes the records of a complete snapshot.
+    /// Takes the records of an accepted snapshot.
     pub(crate) fn take(&mut self, id: EntryId) -> Option<Vec<(Bytes, Bytes)>> {
-        let coming = self.coming.take_if(|coming| coming.id == id && coming.complete)?;
-        Some(coming.records)
+        let accepted = self.accepted.take_if(|accepted| accepted.id == id)?;
+        Some(accepted.records)
     }
 
     /// Everything up to `committed` is here by other ways.

@@ -137,6 +137,7 @@ fn whatever_the_order_the_records_arrive_whole() {
                 }
             }
         }
+        receiver.accept(ID);
         let records = receiver.take(ID).unwrap_or_else(|| panic!("seed {seed}: incomplete"));
         assert_eq!(records.len(), 20, "seed {seed}");
         let sorted = records.windows(2).all(|pair| pair[0].0 < pair[1].0);
@@ -162,6 +163,7 @@ fn damage_is_noticed_piece_by_piece_and_in_the_whole() {
     let received = receiver.receive(&other, SENDER, true);
     assert_eq!(received.ack, ack(0, SnapshotProgress::Refused));
     assert!(!received.complete);
+    receiver.accept(ID);
     assert_eq!(receiver.take(ID), None);
 }
 
@@ -187,8 +189,28 @@ fn another_leaders_snapshot_takes_the_place_of_an_abandoned_one() {
     for chunk in new.fill() {
         receiver.receive(&chunk, 2, true);
     }
+    receiver.accept(ID);
     assert_eq!(receiver.take(ID).map(|records| records.len()), Some(2));
     receiver.receive(&Source::new(9).fill()[0], SENDER, true);
     receiver.drop_stale(ID.index);
     assert_eq!(receiver.receive(&Source::new(9).fill()[1], SENDER, true).ack, wanted(0));
+}
+
+#[test]
+fn what_was_accepted_stays_until_it_is_installed() {
+    let mut source = Source::new(2);
+    let chunks = source.fill();
+    let mut receiver = Receiver::default();
+    for chunk in &chunks {
+        receiver.receive(chunk, SENDER, true);
+    }
+    assert_eq!(receiver.take(ID), None, "its message was not handled");
+    receiver.accept(ID);
+    // The disk is slow: before it is installed, copies of its pieces come, and another snapshot.
+    receiver.drop_stale(ID.index);
+    let copy = receiver.receive(&chunks[1], SENDER, false);
+    assert_eq!((copy.ack.progress(), copy.complete), (SnapshotProgress::Complete, false));
+    let newer = SnapshotChunk { index: ID.index + 1, ..chunks[0].clone() };
+    receiver.receive(&newer, SENDER, true);
+    assert_eq!(receiver.take(ID).map(|records| records.len()), Some(2));
 }

@@ -79,7 +79,7 @@ pub(crate) struct Drawn {
     /// A cluster with this bug of the zoo
     #[arg(long, value_name = "ID", value_parser = bug)]
     pub(crate) bug: Option<&'static Bug>,
-    /// How long there are faults, for seeds [default: 30s]
+    /// How long there are faults, for seeds [default: 2,000 ticks]
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(crate) faults_for: Option<Duration>,
     /// Number of peers, for seeds [default: drawn]
@@ -97,7 +97,7 @@ impl Drawn {
     /// Changes a nemesis as asked.
     pub(crate) fn adapt(&self, mut settings: NemesisSettings) -> NemesisSettings {
         if let Some(time) = self.faults_for {
-            settings.faults_us = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+            settings.faults_us = Some(u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
         }
         if !self.faults.is_empty() {
             settings.classes.clone_from(&self.faults);

@@ -176,7 +176,7 @@ impl FaultClass {
 
     fn strike_links(self, plan: &mut Plan<'_>) {
         let permille = plan.rng.pick(&[10, 100, 300, 700]);
-        let delay = plan.rng.pick(&[500_000, 2_000_000, LATE_MAX_US]);
+        let delay = plan.rng.pick(&[500_000, 1_500_000, LATE_MAX_US]);
         let latency = plan.latency;
         let (on, fault, end) = match self {
             Self::Loss => {
@@ -348,7 +348,7 @@ impl FaultClass {
 }
 
 /// No message and no request comes later than that after its time.
-pub(crate) const LATE_MAX_US: u64 = 8_000_000;
+pub(crate) const LATE_MAX_US: u64 = 4_000_000;
 /// Strikes of one class in a run at most.
 const STRIKES_MAX: u32 = 300;
 

@@ -20,6 +20,8 @@ use crate::scenario::{
 
 /// Salt of the nemesis's chance, so that it differs from the world's with the same seed.
 const SALT: u64 = 0x004E_454D_4553_4953;
+/// Ticks for which there are faults.
+pub(crate) const FAULTS_TICKS: u64 = 2_000;
 /// Requests that a run has at most; the rest of the commands are faults.
 const REQUESTS_MAX: usize = 6_000;
 
@@ -27,8 +29,8 @@ const REQUESTS_MAX: usize = 6_000;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct NemesisSettings {
-    /// How long there are faults.
-    pub faults_us: u64,
+    /// How long there are faults; none is for 2,000 ticks, however long one takes.
+    pub faults_us: Option<u64>,
     /// How long nothing is done after everything was healed, in election time-outs: within that
     /// time the cluster has to be well again.
     pub calm_timeouts: u32,
@@ -41,11 +43,11 @@ pub struct NemesisSettings {
 }
 
 impl Default for NemesisSettings {
-    /// Everything that Raft promises to survive, for 30 seconds.
+    /// Everything that Raft promises to survive.
     fn default() -> Self {
         Self {
-            faults_us: 30_000_000,
-            calm_timeouts: 30,
+            faults_us: None,
+            calm_timeouts: 5,
             peers: None,
             requests_per_second: None,
             classes: FaultClass::ALL.into_iter().filter(|class| class.is_survivable()).collect(),
@@ -77,7 +79,8 @@ impl Nemesis {
         let drawn_peers = rng.pick(&[3, 5, 5, 5, 7]);
         scenario.peers = settings.peers.unwrap_or(drawn_peers).clamp(1, PEERS_MAX);
         scenario.settings = tuning(&mut rng);
-        let faults_us = settings.faults_us.min(HOUR_US);
+        let faults_us = settings.faults_us.unwrap_or(FAULTS_TICKS * scenario.settings.tick_us);
+        let faults_us = faults_us.min(HOUR_US);
 
         // Only membership changes make use of them.
         let spares = rng.below(3);
@@ -89,7 +92,7 @@ impl Nemesis {
         let mut faults = Vec::new();
         for &class in &settings.classes {
             // Drawn whether or not it is on, so that two seeds differ in more than that.
-            let period_us = 200_000 << rng.below(6);
+            let period_us = 800_000 << rng.below(6);
             if rng.chance(500) {
                 let (peers, latency) = (scenario.stores(), scenario.settings.latency);
                 let commands = &mut faults;
@@ -130,12 +133,12 @@ fn election_us(settings: &Settings) -> u64 {
 fn tuning(rng: &mut WorldRng) -> Settings {
     let append_bytes_max = rng.pick(&[1, 200, 2_000, 1 << 20]);
     let mut settings = Settings {
-        tick_us: rng.pick(&[10_000, 50_000, 50_000, 100_000]),
+        tick_us: rng.pick(&[20_000, 50_000, 50_000, 100_000]),
         election_tick: rng.pick(&[10, 10, 15, 20]),
         heartbeat_tick: rng.pick(&[1, 2, 3]),
         write_back_us: rng.pick(&[0, 0, 30_000, 1_000_000]),
         fifo: rng.chance(250),
-        client_timeout_us: rng.pick(&[300_000, 1_000_000, 2_000_000]),
+        client_timeout_us: rng.pick(&[300_000, 600_000, 1_500_000]),
         client_deadline_us: rng.pick(&[2_000_000, 5_000_000, 10_000_000]),
         sessions: true,
         reads: rng.pick(&[Reads::Index, Reads::Index, Reads::Index, Reads::Log]),
@@ -167,7 +170,7 @@ fn tuning(rng: &mut WorldRng) -> Settings {
 /// What the clients ask while there are faults. Every value is written once, so that a read tells
 /// which write it saw.
 fn requests(rng: &mut WorldRng, settings: &NemesisSettings, faults_us: u64) -> Vec<TimedCommand> {
-    let drawn_rate = rng.pick(&[1, 5, 20, 60]);
+    let drawn_rate = rng.pick(&[1, 2, 5, 20]);
     let rate = settings.requests_per_second.unwrap_or(drawn_rate).clamp(1, 1_000);
     let (clients, keys) = (rng.pick(&[1, 2, 5, 20]), rng.pick(&[1, 3, 10, 50]));
     let mut at_us = 0;
@@ -215,7 +218,8 @@ mod tests {
     #[test]
     fn every_seed_gives_a_scenario_that_can_be_run_and_the_same_one_twice() {
         for seed in 0..200 {
-            let settings = NemesisSettings { faults_us: 5_000_000, ..NemesisSettings::default() };
+            let settings =
+                NemesisSettings { faults_us: Some(5_000_000), ..NemesisSettings::default() };
             let nemesis = Nemesis::new(seed, &settings);
             assert_eq!(nemesis.scenario.validate(), Ok(()), "seed {seed}");
             assert_eq!(nemesis, Nemesis::new(seed, &settings), "seed {seed}");
@@ -230,7 +234,7 @@ mod tests {
     #[test]
     fn the_longest_run_is_still_within_bounds() {
         let settings = NemesisSettings {
-            faults_us: u64::MAX,
+            faults_us: Some(u64::MAX),
             requests_per_second: Some(1_000),
             ..NemesisSettings::default()
         };

@@ -141,7 +141,7 @@ mod tests {
 
     #[test]
     fn a_batch_that_met_little_says_what_it_lacks() {
-        let nemesis = NemesisSettings { faults_us: 5_000_000, ..NemesisSettings::default() };
+        let nemesis = NemesisSettings { faults_us: Some(5_000_000), ..NemesisSettings::default() };
         let trial = Trial::honest(nemesis);
         let mut batch = Batch::default();
         for seed in 0..3 {

@@ -360,7 +360,7 @@ mod tests {
 
     #[test]
     fn a_verdict_is_the_same_twice_and_counting_changes_nothing() {
-        let nemesis = NemesisSettings { faults_us: 5_000_000, ..NemesisSettings::default() };
+        let nemesis = NemesisSettings { faults_us: Some(5_000_000), ..NemesisSettings::default() };
         let trial = Trial::honest(nemesis);
         for seed in 0..3 {
             let (one, two) = (trial.run(seed).unwrap(), trial.run(seed).unwrap());

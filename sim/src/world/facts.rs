@@ -130,7 +130,7 @@ impl World {
         let (id, now_us) = (self.watch.peer_on(store), self.now_us);
         let Some(peer) = self.nodes.get(store).and_then(|node| node.peer()) else { return };
         let state = Some(peer.kv().fingerprint());
-        self.saw_snapshots_made(id, work);
+        self.saw_snapshots_made(store, work);
         if let Some(base) = work.installed {
             let state = state.filter(|_| work.applied.is_empty());
             let snapshot = Snapshot { id: base, state, members: None };
@@ -155,7 +155,8 @@ impl World {
     }
 
     /// The first piece of a snapshot says which entries it covers.
-    fn saw_snapshots_made(&mut self, id: u64, work: &Work) {
+    pub(super) fn saw_snapshots_made(&mut self, store: u64, work: &Work) {
+        let id = self.watch.peer_on(store);
         let chunks = work.messages.iter().filter_map(|message| message.snapshot_chunk.as_ref());
         for chunk in chunks.filter(|chunk| chunk.number == 0) {
             let base = EntryId::new(chunk.term, chunk.index);

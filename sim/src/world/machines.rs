@@ -148,10 +148,15 @@ impl World {
                 Ok(None) if changed => return self.saw_rest(id),
                 Ok(None) => return,
                 Ok(Some(work)) => {
-                    changed = true;
-                    self.saw_work(id, &work);
-                    self.remember_effects(&work);
-                    self.observe(id, &before);
+                    // Work of messages alone, as most is, changed nothing else.
+                    if !work.batches.is_empty() || work.destroyed {
+                        changed = true;
+                        self.saw_work(id, &work);
+                        self.remember_effects(&work);
+                        self.observe(id, &before);
+                    } else if !work.messages.is_empty() {
+                        self.saw_snapshots_made(id, &work);
+                    }
                     self.empty_outbox(id);
                     self.start_write(id, work);
                 }
@@ -227,10 +232,14 @@ impl World {
         let Some(store) = self.nodes.get_mut(id).and_then(|node| node.store_mut()) else { return };
         let before = Before::of(store);
         let persisted = store.persisted(work.number);
+        let news = persisted.is_err() || !store.is_idle() || self.listens;
         if let Some(node) = self.nodes.get_mut(id) {
             node.installed |= work.installed.is_some();
         }
-        self.observe(id, &before);
+        // What is durable may let a peer lead or commit; then it has something to do or to say.
+        if news {
+            self.observe(id, &before);
+        }
         if let Err(error) = persisted {
             self.fail(id, error.to_string());
         }

@@ -288,7 +288,7 @@ fn a_driver_that_ignores_errors_goes_on_without_its_write() {
 
 /// The rule that catches a driver that is broken like this, whatever happens to its cluster.
 fn caught(flaws: Flaws, change: fn(&mut Settings)) -> Invariant {
-    let nemesis = NemesisSettings { faults_us: 10 * SECOND, ..NemesisSettings::default() };
+    let nemesis = NemesisSettings { faults_us: Some(10 * SECOND), ..NemesisSettings::default() };
     let trial = Trial { nemesis, variant: flaws.into(), tweak: change };
     let verdicts = (0..100).map(|seed| trial.run(seed).unwrap());
     verdicts.filter_map(|verdict| verdict.violation).next().expect("it shows").invariant
@@ -326,7 +326,7 @@ fn a_driver_that_sends_no_snapshots_leaves_somebody_behind() {
 fn a_driver_whose_order_is_another_one_each_time_gives_other_runs() {
     for order in [Order::Map, Order::Hash { bits: 64 }, Order::Hash { bits: 32 }] {
         let variant = Flaws { order, ..Flaws::default() }.into();
-        let nemesis = NemesisSettings { faults_us: SECOND, ..NemesisSettings::default() };
+        let nemesis = NemesisSettings { faults_us: Some(SECOND), ..NemesisSettings::default() };
         let trial = Trial { nemesis, variant, tweak: |_| {} };
         let verdict = trial.run_twice(1).unwrap();
         assert_eq!(verdict.violation.map(|v| v.invariant), Some(Invariant::Determinism));
@@ -369,7 +369,7 @@ fn healing_all_mends_every_disk_and_starts_every_peer() {
 fn amnesia_may_break_the_rules_but_no_peer() {
     let classes = vec![FaultClass::Amnesia, FaultClass::Crashes, FaultClass::Partitions];
     let settings =
-        NemesisSettings { classes, faults_us: 10 * SECOND, ..NemesisSettings::default() };
+        NemesisSettings { classes, faults_us: Some(10 * SECOND), ..NemesisSettings::default() };
     for seed in 0..12 {
         let nemesis = Nemesis::new(seed, &settings);
         let mut world = World::new(&nemesis.scenario).unwrap();

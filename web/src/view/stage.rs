@@ -227,7 +227,7 @@ fn loss(flight: &Flight) -> Loss {
 }
 
 fn flight_view(flight: &Flight, now_us: u64) -> FlightView {
-    let message = flight.message.message.clone().unwrap_or_default();
+    let message = flight.message.message.as_deref().cloned().unwrap_or_default();
     let kind = MessageType::try_from(message.msg_type);
     let (shape, answer) = match kind {
         Ok(MessageType::MsgAppend) if message.entries.is_empty() => (Shape::Probe, None),
