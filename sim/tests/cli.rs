@@ -281,8 +281,14 @@ fn the_zoo_tells_of_each_bug() {
     assert_eq!(bugs[0]["starts"].as_array().unwrap().len(), 3);
     assert_eq!((&bugs[2]["caught"], &bugs[2]["invariant"]), (&false.into(), &Value::Null));
     assert!(bugs[2]["missing"].is_string());
+    assert_eq!((&bugs[0]["directed"], &bugs[2]["directed"]), (&true.into(), &false.into()));
+    assert!(bugs[0]["story"].as_str().unwrap().contains("n1 and n2 campaign"));
     let alive = run("zoo --id 4 --seeds 0 --json");
     assert_eq!(alive.code, 1, "{alive:?}");
+    let table = run("zoo --id 4 --seeds 20 --markdown");
+    let rows: Vec<_> = table.out.lines().collect();
+    assert!(rows.len() == 3 && rows[1].starts_with("| ---"), "{rows:?}");
+    assert!(rows[2].starts_with("| 4 | ") && rows[2].ends_with(" | I2 | 2 |"), "{rows:?}");
 }
 
 #[test]

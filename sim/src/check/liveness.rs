@@ -14,6 +14,7 @@ use raft_kv::{Peer, keys};
 use super::{Invariant, Violation};
 use crate::client::{Outcome, Reply};
 use crate::command::Command;
+use crate::faults::{LinkFault, Links};
 use crate::node::{Ear, Node};
 use crate::scenario::Op;
 use crate::world::World;
@@ -106,7 +107,8 @@ fn listen_to(world: &mut World, heartbeats: u32) -> Result<Option<Violation>, Vi
 }
 
 /// L4: with pre-vote, a follower that was cut off for so many election time-outs comes back without
-/// raising the term or deposing the leader. The cluster must agree when it is called.
+/// raising the term or deposing the leader, even if it hears from that one last. The cluster must
+/// agree when it is called.
 ///
 /// # Errors
 /// The term or the leader that changed, or what L1 misses.
@@ -117,11 +119,17 @@ pub fn returns_quietly(world: &mut World, timeouts: u64) -> Result<(), Violation
     let follower = voters.iter().copied().find(|id| *id != before.leader);
     // The others must be able to go on.
     let Some(follower) = follower.filter(|_| voters.len() > 2) else { return Ok(()) };
-    act(world, rule, Command::Partition { groups: vec![vec![follower]] })?;
+    let link = |on, fault| Command::Link { on, fault };
+    act(world, rule, link(Links::Of { peer: follower }, LinkFault::Cut))?;
     // It must not be able to win.
     let value = format!("{} us", world.now_us());
     writes(world, rule, &value)?;
     pass(world, timeouts * timeout_us(world))?;
+    // It asks for votes before it hears from the leader.
+    act(world, rule, link(Links::Of { peer: follower }, LinkFault::Mend))?;
+    act(world, rule, link(Links::One { from: before.leader, to: follower }, LinkFault::Cut))?;
+    act(world, rule, Command::Campaign { peer: follower })?;
+    pass(world, 2 * round_us(world))?;
     act(world, rule, Command::Heal)?;
     let now = converges(world)?;
     if (now.leader, now.term) == (before.leader, before.term) {

@@ -203,24 +203,29 @@ Examples:
   raft-sim zoo
   raft-sim zoo --id 4 --id 21
   raft-sim zoo --starts 5 --json
+  raft-sim zoo --starts 5 --markdown              the table of docs/zoo.md
   raft-sim zoo --out scenarios                    what is the least that shows each bug?")]
 pub(crate) struct ZooArgs {
     /// Only this bug; may be given again [default: all]
     #[arg(long, value_name = "N", value_parser = bug)]
     pub(crate) id: Vec<&'static Bug>,
-    /// Seeds to try at most
+    /// Seeds to try at most, from each start
     #[arg(long, value_name = "N", default_value_t = 1_000)]
     pub(crate) seeds: u64,
     /// The first seed
     #[arg(long, value_name = "SEED", default_value_t = 0)]
     pub(crate) from: u64,
+    /// Print one table, in Markdown
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) markdown: bool,
     /// Hunt so often, each time from another first seed; the median counts
     #[arg(long, value_name = "N", default_value = "1")]
     pub(crate) starts: NonZeroUsize,
     /// Threads [default: one for each core]
     #[arg(long, short, value_name = "N")]
     pub(crate) jobs: Option<NonZeroUsize>,
-    /// Write a shrunk scenario for each bug that is caught to this folder, as bug-NN.json
+    /// Write to this folder, for each bug, its story as story-NN.json and what caught it, shrunk, as
+    /// bug-NN.json
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
     /// Runs to shrink a scenario at most

@@ -3,7 +3,8 @@
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use raft_sim::zoo::{ALL, Bug, Kill, Make, hunt};
+use raft_sim::Invariant;
+use raft_sim::zoo::{ALL, Bug, Directed, Kill, Make, hunt};
 use serde_json::{Value, json};
 
 use crate::args::ZooArgs;
@@ -19,6 +20,9 @@ pub(crate) fn zoo(args: &ZooArgs, out: &Output) -> Result<u8, String> {
     let starts = args.starts.get() as u64;
     // A broken core that fails an assertion of its own is no news.
     std::panic::set_hook(Box::new(|_| {}));
+    if args.markdown {
+        out.say(HEAD);
+    }
     let mut progress = Progress::new(out, "hunts", bugs.len() as u64 * starts);
     let hunts = bugs.iter().flat_map(|bug| (0..starts).map(move |start| (*bug, start)));
     let work = |(bug, start): (&Bug, u64)| {
@@ -34,11 +38,11 @@ pub(crate) fn zoo(args: &ZooArgs, out: &Output) -> Result<u8, String> {
         if kills.len() == args.starts.get() {
             progress.clear();
             if let Some(bug) = rest.next() {
-                let mut result = Hunted::new(bug, std::mem::take(&mut kills));
+                let mut result = Hunted::new(bug, std::mem::take(&mut kills), args.seeds);
                 if let Some(folder) = &args.out {
                     failed = result.write(folder, args.tries).err();
                 }
-                result.report(out);
+                result.report(out, args.markdown);
                 results.push(result);
             }
         }
@@ -51,8 +55,14 @@ pub(crate) fn zoo(args: &ZooArgs, out: &Output) -> Result<u8, String> {
     let missing = results.iter().filter(|result| result.missing.is_some()).count();
     let caught = results.iter().filter(|result| result.is_caught()).count();
     let free = results.len() - missing - caught;
-    out.say(&format!("{caught} caught, {free} not caught, {missing} cannot be made yet"));
-    Ok(if free == 0 { CLEAN } else { BROKEN })
+    let stories = results.iter().filter(|result| result.is_told()).count();
+    if !args.markdown {
+        out.say(&format!(
+            "{caught} caught, {free} not caught, {missing} cannot be made yet; {stories} shown by \
+             their stories"
+        ));
+    }
+    Ok(if free == 0 && stories + missing == results.len() { CLEAN } else { BROKEN })
 }
 
 /// What became of a bug.
@@ -60,33 +70,52 @@ struct Hunted<'a> {
     bug: &'a Bug,
     /// One for each start; none where it was not caught.
     kills: Vec<Option<Kill>>,
+    /// Seeds tried at most, from each start.
+    tried: u64,
     missing: Option<&'static str>,
+    /// The story that shows it, and the rule that it breaks.
+    told: Option<(&'static Directed, Option<Invariant>)>,
     /// Where the shrunk scenario is, and its commands.
     written: Option<(PathBuf, usize)>,
 }
 
+/// The head of the table.
+const HEAD: &str = "\
+| # | bug | caught by | seeds | story | its rule | commands |
+| --- | --- | --- | --- | --- | --- | --- |";
+
 impl<'a> Hunted<'a> {
-    fn new(bug: &'a Bug, kills: Vec<Option<Kill>>) -> Self {
+    fn new(bug: &'a Bug, kills: Vec<Option<Kill>>, tried: u64) -> Self {
         let missing = match bug.make {
             Make::Missing(reason) => Some(reason),
             Make::Broken(_) => None,
         };
-        Self { bug, kills, missing, written: None }
+        let told = Directed::of(bug.id).map(|told| (told, told.caught()));
+        Self { bug, kills, tried, missing, told, written: None }
     }
 
     fn is_caught(&self) -> bool {
-        self.kills.iter().all(Option::is_some)
+        self.median().is_some()
     }
 
-    /// The kill that took neither few nor many seeds.
+    /// Whether its story shows what it says.
+    fn is_told(&self) -> bool {
+        self.told.is_some_and(|(told, rule)| rule == Some(told.invariant))
+    }
+
+    /// The kill that took neither few nor many seeds. A start that did not lead to one took more
+    /// than any other.
     fn median(&self) -> Option<&Kill> {
-        let mut kills: Vec<_> = self.kills.iter().flatten().collect();
-        kills.sort_by_key(|kill| kill.seeds);
-        kills.get(kills.len() / 2).copied().filter(|_| self.is_caught())
+        let mut kills: Vec<_> = self.kills.iter().map(Option::as_ref).collect();
+        kills.sort_by_key(|kill| kill.map_or(u64::MAX, |kill| kill.seeds));
+        kills.get(kills.len() / 2).copied().flatten()
     }
 
-    /// Shrinks what shows the bug and writes it down.
+    /// Writes its story down, and shrinks what else shows the bug and writes that down, too.
     fn write(&mut self, folder: &Path, tries: usize) -> Result<(), String> {
+        if let Some((told, _)) = self.told {
+            file::write(&folder.join(format!("story-{:02}.json", told.bug)), &told.scenario())?;
+        }
         let (Some(kill), Some(trial)) = (self.median(), self.bug.trial()) else { return Ok(()) };
         let small = trial.shrink(&kill.scenario, &kill.violation, tries).scenario;
         let path = folder.join(format!("bug-{:02}.json", self.bug.id));
@@ -95,10 +124,12 @@ impl<'a> Hunted<'a> {
         Ok(())
     }
 
-    fn report(&self, out: &Output) {
+    fn report(&self, out: &Output, markdown: bool) {
+        if markdown {
+            return out.say(&self.row());
+        }
         let Bug { id, name, expected, .. } = self.bug;
-        let median = self.median();
-        let verdict = match (self.missing, median) {
+        let verdict = match (self.missing, self.median()) {
             (Some(reason), _) => out.paint(Colour::Yellow, &format!("cannot be made: {reason}")),
             (None, None) => out.paint(Colour::Red, "not caught"),
             (None, Some(Kill { violation, seeds, seed, .. })) => {
@@ -110,11 +141,35 @@ impl<'a> Hunted<'a> {
                 out.paint(colour, &text)
             }
         };
+        let story = match self.told {
+            Some((told, _)) if self.is_told() => format!("; its story: {}", told.invariant.id()),
+            Some(_) => out.paint(Colour::Red, "; its story does not show it"),
+            None => String::new(),
+        };
         let written = self.written.as_ref().map_or_else(String::new, |(path, commands)| {
             format!("; {commands} commands in {}", path.display())
         });
-        out.say(&format!("{id:>2} {name}: {verdict}{written}"));
+        out.say(&format!("{id:>2} {name}: {verdict}{story}{written}"));
         out.tell(&self.json());
+    }
+
+    /// A row of the table.
+    fn row(&self) -> String {
+        let Bug { id, name, .. } = self.bug;
+        let (rule, seeds) = match (self.missing, self.median()) {
+            (Some(reason), _) => (format!("cannot be made: {reason}"), String::new()),
+            (None, None) => ("not caught".into(), format!("> {}", self.tried)),
+            (None, Some(kill)) => (kill.violation.invariant.to_string(), kill.seeds.to_string()),
+        };
+        let [story, its_rule, commands] = match self.told {
+            None => [String::new(), String::new(), String::new()],
+            Some((told, caught)) => {
+                let caught = caught.map_or("none", Invariant::id);
+                let commands = told.scenario().commands.len();
+                [told.story.into(), caught.into(), commands.to_string()]
+            }
+        };
+        format!("| {id} | {name} | {rule} | {seeds} | {story} | {its_rule} | {commands} |")
     }
 
     fn json(&self) -> Value {
@@ -133,6 +188,8 @@ impl<'a> Hunted<'a> {
             "expected": expected.iter().map(|rule| rule.id()).collect::<Vec<_>>(),
             "as_expected": invariant.is_some_and(|rule| expected.contains(&rule)),
             "missing": self.missing,
+            "directed": self.is_told(),
+            "story": self.told.map(|(told, _)| told.story),
             "file": self.written.as_ref().map(|(path, _)| path.display().to_string()),
             "commands": self.written.as_ref().map(|(_, commands)| commands),
         })

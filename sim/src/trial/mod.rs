@@ -262,7 +262,15 @@ impl Trial {
     /// # Errors
     /// As [`run`](Self::run).
     pub fn run_twice(&self, seed: u64) -> Result<Verdict, ScenarioError> {
-        let mut verdict = self.run(seed)?;
+        let verdict = self.run(seed)?;
+        self.again(verdict)
+    }
+
+    /// Runs once more what a verdict is about. Two runs that differ break I20.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn again(&self, mut verdict: Verdict) -> Result<Verdict, ScenarioError> {
         let again = judge(&verdict.scenario, self.variant.elsewhere())?;
         if verdict.violation.is_none() && !verdict.is_as(&again) {
             let run = |verdict: &Verdict| {

@@ -5,7 +5,9 @@
 //! | --- | --- |
 //! | `table.rs` | all bugs: what is broken, under which faults it shows, which rule catches it |
 //! | `rules.rs` | the broken rules |
+//! | `directed/` | for each the shortest story that shows it |
 
+mod directed;
 mod rules;
 mod table;
 
@@ -13,10 +15,11 @@ use std::panic::catch_unwind;
 
 use crate::check::{Invariant, Violation};
 use crate::nemesis::{FaultClass, NemesisSettings};
-use crate::scenario::{Scenario, Settings};
-use crate::trial::Trial;
+use crate::scenario::{Scenario, ScenarioError, Settings};
+use crate::trial::{Trial, Verdict, judge};
 use crate::variant::Variant;
 
+pub use self::directed::Directed;
 pub use self::table::ALL;
 
 /// Something that an implementation of Raft may get wrong.
@@ -72,6 +75,18 @@ impl Bug {
         }
         Some(Trial { nemesis, variant: (broken.variant)(), tweak: broken.tweak })
     }
+
+    /// Runs a scenario with the bug, twice if that is how it shows; without it, if it cannot be made
+    /// yet.
+    ///
+    /// # Errors
+    /// A scenario that cannot be run.
+    pub fn play(&self, scenario: &Scenario) -> Result<Verdict, ScenarioError> {
+        let Some(trial) = self.trial() else { return judge(scenario, Variant::default()) };
+        let verdict = judge(scenario, trial.variant)?;
+        let twice = self.expected.contains(&Invariant::Determinism);
+        if twice { trial.again(verdict) } else { Ok(verdict) }
+    }
 }
 
 /// How a bug was caught.
@@ -92,11 +107,9 @@ pub struct Kill {
 /// kill.
 pub fn hunt(bug: &Bug, start: u64, seeds: u64) -> Option<Kill> {
     let trial = bug.trial()?;
-    let twice = bug.expected.contains(&Invariant::Determinism);
     (0..seeds).find_map(|tried| {
         let seed = start.wrapping_add(tried);
-        let run = || if twice { trial.run_twice(seed) } else { trial.run(seed) };
-        let verdict = catch_unwind(run).ok()?.ok()?;
+        let verdict = catch_unwind(|| bug.play(&trial.scenario(seed))).ok()?.ok()?;
         let (violation, scenario) = (verdict.violation?, verdict.scenario);
         Some(Kill { seed, seeds: tried + 1, violation, scenario })
     })

@@ -3,7 +3,7 @@
 use raft_core::proto::eraftpb::MessageType;
 use raft_core::rules::{
     CommitQuestion, Outsider, Rejection, TermQuestion, TermVerdict, VoteRequest, VoteVerdict,
-    common_index, compare_terms, grant_vote,
+    common_index, compare_terms, grant_vote, next_after_rejection,
 };
 use raft_core::{EntryId, Rules};
 use raft_kv::StoreRules;
@@ -77,24 +77,25 @@ broken! {
     changes_members_too_early: StoreRules { may_change_members: |_, _| true }
 }
 
-/// A tail shows where appends end before it. A leader that steps back no further than it must never
-/// sends any such, so this one begins with the first entry: that is legal, and slow.
+/// A leader that steps back exactly to where logs agree replaces a stale tail with its first append.
+/// One that steps back further is as right, and sends entries before the tail first: only then does
+/// it show who takes the tail for the leader's.
+fn further_back() -> Rules {
+    Rules { next_after_rejection: one_more, ..Rules::default() }
+}
+
 pub(super) fn commits_own_tail() -> Variant {
-    let follower_commit = |own: u64, leaders: u64, _| own.max(leaders);
-    Rules { follower_commit, next_after_rejection: from_what_matches, ..Rules::default() }.into()
+    let follower_commit = |own: u64, leaders, _| own.max(leaders);
+    Rules { follower_commit, ..further_back() }.into()
 }
 
-/// See [`commits_own_tail`].
 pub(super) fn vouches_for_tail() -> Variant {
-    let append_acknowledged = |_, own_last| own_last;
-    Rules { append_acknowledged, next_after_rejection: from_what_matches, ..Rules::default() }
-        .into()
+    Rules { append_acknowledged: |_, own_last| own_last, ..further_back() }.into()
 }
 
-fn from_what_matches(rejection: &Rejection) -> Option<u64> {
-    let Rejection { rejected, matched, next, pipelined, .. } = *rejection;
-    let news = if pipelined { rejected > matched } else { rejected.checked_add(1) == Some(next) };
-    news.then_some(matched + 1)
+fn one_more(rejection: &Rejection) -> Option<u64> {
+    let next = next_after_rejection(rejection)?;
+    Some(next.saturating_sub(1).max(rejection.matched + 1))
 }
 
 fn by_counting(question: &CommitQuestion) -> u64 {
