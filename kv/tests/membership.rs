@@ -319,3 +319,28 @@ fn a_new_peer_does_not_believe_a_member_that_has_not_heard_of_it() {
     group.ticks(40);
     assert!(group.peer(4).storage().is_initialized());
 }
+
+/// Found by the simulator: the store forgot whose promises were on its disk, took a late message for
+/// an older peer's, and buried the promises with that one. The newer peer came back without them.
+#[test]
+fn a_new_peer_keeps_its_name_and_its_promises_in_a_crash() {
+    let mut group = Group::with_spares(3, 1);
+    group.campaign(1);
+    group.only(|message| message.snapshot_chunk.is_none());
+    let newer = metapb::Peer { id: 14, store_id: 4, role: 0 };
+    group.change(1, AddNode, newer).unwrap().unwrap();
+    group.ticks(8);
+    assert!(!group.peer(4).storage().is_initialized());
+    let promised = group.peer(4).storage().hard_state();
+    assert!(promised.term > 0);
+    group.start(4).unwrap();
+    assert_eq!(group.peer(4).me(), newer);
+    assert_eq!(group.peer(4).storage().hard_state(), promised);
+    let first = group.sent.iter().find(|message| message.to_peer == Some(newer)).cloned();
+    let late = RaftMessage { to_peer: Some(id(4)), ..first.unwrap() };
+    assert!(matches!(group.store(4).step(late), Err(Error::PeerNotMatch { .. })));
+    group.only(|_| true);
+    group.ticks(40);
+    assert!(group.peer(4).storage().is_initialized());
+    assert_eq!(voters(&group, 4), [1, 2, 3, 14]);
+}

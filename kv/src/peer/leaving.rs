@@ -62,7 +62,7 @@ impl<T: Tracer> Peer<T> {
     /// A member says that this peer was removed. Believed if its word is newer than what this peer
     /// knows: a member that has not heard of a new peer yet takes it for an old one.
     pub(super) fn told_to_go(&mut self, epoch: Option<&RegionEpoch>) {
-        let own = self.region().region_epoch.unwrap_or(self.born);
+        let own = self.region().region_epoch.unwrap_or_default();
         let newer = epoch.is_some_and(|epoch| is_epoch_stale(&own, epoch));
         let alive = matches!(self.fate, Fate::Stays | Fate::Removed);
         if alive && (newer || self.fate == Fate::Removed) {

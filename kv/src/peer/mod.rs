@@ -98,8 +98,6 @@ pub struct Peer<T = ()> {
     known_commits: BTreeMap<u64, u64>,
     /// The last entry that changed the members, as far as this peer knows.
     changed_at: u64,
-    /// The epoch at which a membership change created it; later ones are the region's.
-    born: RegionEpoch,
     ticks: u64,
     /// The last entry that this peer proposed to drop the log.
     compaction: EntryId,
@@ -145,8 +143,9 @@ impl<T: Tracer> Peer<T> {
         engines: Engines,
         tracer: T,
     ) -> Result<Self> {
-        let storage = PeerStorage::uninitialized(engines, config.region_id, config.store_rules)?;
-        Ok(Self { born, ..Self::start(config, storage, config.peer, tracer)? })
+        let (region, rules) = (config.region_id, config.store_rules);
+        let storage = PeerStorage::uninitialized(engines, region, born, rules)?;
+        Self::start(config, storage, config.peer, tracer)
     }
 
     fn start(
@@ -173,7 +172,6 @@ impl<T: Tracer> Peer<T> {
             fate,
             known_commits: BTreeMap::new(),
             changed_at,
-            born: RegionEpoch::default(),
             ticks: 0,
             compaction: EntryId::default(),
         })

@@ -17,7 +17,7 @@ mod states;
 use std::collections::VecDeque;
 
 use raft_core::eraftpb::{ConfState, Entry, HardState, Snapshot, SnapshotMetadata};
-use raft_core::proto::metapb::{Peer, Region};
+use raft_core::proto::metapb::{Peer, Region, RegionEpoch};
 use raft_core::proto::raft_serverpb::{
     PeerState, RaftApplyState, RaftLocalState, RaftSnapshotData, RegionLocalState,
 };
@@ -49,6 +49,8 @@ pub struct PeerStorage {
     sessions: Sessions,
     /// Whose storage it is.
     own: Option<Peer>,
+    /// Whether the disk, or what is on its way there, names the peer.
+    named: bool,
     rules: StoreRules,
 }
 
@@ -68,20 +70,21 @@ impl PeerStorage {
         }
         let region = state.region.ok_or(Error::NotBootstrapped(region_id))?;
         let conf_state = state.conf_state.unwrap_or_else(|| conf_state_of(&region));
-        Self::load(engines, region, conf_state, rules)
+        Ok(Self { named: true, ..Self::load(engines, region, conf_state, rules)? })
     }
 
-    /// A peer that a membership change created: it knows neither the members nor any entry, only
-    /// what it may have promised in an earlier life on this store.
+    /// A peer that a membership change of this epoch created: it knows neither the members nor any
+    /// entry.
     ///
     /// # Errors
     /// As [`open`](Self::open).
     pub(crate) fn uninitialized(
         engines: Engines,
         region_id: u64,
+        born: RegionEpoch,
         rules: StoreRules,
     ) -> Result<Self> {
-        let region = Region { id: region_id, ..Region::default() };
+        let region = Region { id: region_id, region_epoch: Some(born), ..Region::default() };
         Self::load(engines, region, ConfState::default(), rules)
     }
 
@@ -106,6 +109,7 @@ impl PeerStorage {
             truncated: EntryId::new(truncated.term, truncated.index),
             applied_index: apply_state.applied_index,
             own: None,
+            named: false,
             rules,
         };
         storage.check_order(raft_state.last_index)?;
@@ -197,6 +201,11 @@ impl PeerStorage {
         }
         if ready.hard_state.is_some() || !ready.entries.is_empty() {
             self.write_raft_state(&mut batches.raft);
+            // With its first promise a new peer leaves its name. Else the store would forget it in a
+            // crash, take a late message for an older peer's, and with that one bury the promise.
+            if !self.named {
+                self.write_region_state(&mut batches.kv);
+            }
         }
         Ok(())
     }

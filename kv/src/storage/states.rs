@@ -143,6 +143,7 @@ impl PeerStorage {
         let (key, value) =
             (keys::region_state(self.region.id), prost::Message::encode_to_vec(&state));
         self.writer(batch).put(key, value.into());
+        self.named = true;
     }
 
     /// Opens a view of everything that a snapshot carries, as it is now.

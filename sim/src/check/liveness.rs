@@ -176,11 +176,16 @@ fn round_us(world: &World) -> u64 {
     2 * (settings.latency.max_us + settings.sync.max_us)
 }
 
-/// How long a cluster may take to agree, given how much somebody lacks.
-fn limit_us(world: &World, alive: &[u64]) -> u64 {
-    let logs = || peers(world, alive).map(|(_, peer)| peer.raft().log());
-    let longest = logs().map(RaftLog::last_index).max().unwrap_or(0);
-    let slowest = logs().map(RaftLog::applied).min().unwrap_or(0);
+/// What the slowest has applied.
+fn slowest(world: &World, alive: &[u64]) -> u64 {
+    peers(world, alive).map(|(_, peer)| peer.raft().log().applied()).min().unwrap_or(0)
+}
+
+/// How long a cluster may take to agree, given where the slowest was at the beginning. Clients that
+/// are still waiting make the log longer meanwhile.
+fn limit_us(world: &World, alive: &[u64], slowest: u64) -> u64 {
+    let logs = peers(world, alive).map(|(_, peer)| peer.raft().log());
+    let longest = logs.map(RaftLog::last_index).max().unwrap_or(0);
     let settings = &world.scenario().settings;
     // Small messages, and few at a time, carry less.
     let small = settings.append_bytes_max < 100 * ENTRIES_PER_ROUND;
@@ -228,9 +233,13 @@ fn alive(world: &World, dead: &[u64]) -> Vec<u64> {
 
 fn lively(world: &mut World, dead: &[u64], rule: Invariant) -> Result<Converged, Violation> {
     // A change of members may still be under way.
-    let limit_us = limit_us(world, &alive(world, dead));
+    let slowest = slowest(world, &alive(world, dead));
+    let mut limit_us = limit_us(world, &alive(world, dead), slowest);
     let (start_us, tick_us) = (world.now_us(), world.scenario().settings.tick_us);
     while let Some((peer, missing)) = disagreement(world, &alive(world, dead)) {
+        if world.now_us() >= start_us + limit_us {
+            limit_us = limit_us.max(self::limit_us(world, &alive(world, dead), slowest));
+        }
         if world.now_us() >= start_us + limit_us {
             let owed = format!("{limit_us} us after healing all but {dead:?} must agree");
             return Err(broken(world, rule, peer, owed, missing));
