@@ -1,6 +1,7 @@
 //! Ordered maps that hold a peer's records, and the batches that change them.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
+use std::collections::btree_map::{BTreeMap, Entry};
 use std::ops::Bound;
 
 use bytes::Bytes;
@@ -127,16 +128,15 @@ impl MemEngine {
     /// Writes `value` at `key`.
     pub fn put(&mut self, key: Bytes, value: Bytes) {
         self.keep(&key);
-        let new = fingerprint(&key, &value);
-        let old = self.records.get_mut(&key).map(|old| std::mem::replace(old, value.clone()));
-        let before = match old {
-            Some(old) => fingerprint(&key, &old),
-            None => {
-                self.records.insert(key, value);
-                0
+        self.fingerprint = self.fingerprint.wrapping_add(fingerprint(&key, &value));
+        match self.records.entry(key) {
+            Entry::Vacant(place) => drop(place.insert(value)),
+            Entry::Occupied(mut place) => {
+                let before = fingerprint(place.key(), place.get());
+                self.fingerprint = self.fingerprint.wrapping_sub(before);
+                place.insert(value);
             }
-        };
-        self.fingerprint = self.fingerprint.wrapping_add(new).wrapping_sub(before);
+        }
     }
 
     /// Removes `key`.

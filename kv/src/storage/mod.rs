@@ -132,10 +132,16 @@ impl PeerStorage {
     fn load_log(&mut self, raft: &MemEngine, state: &RaftLocalState) -> Result<()> {
         let own = self.hard_state.term;
         let mut term = self.truncated.term;
-        for index in self.truncated.index + 1..=state.last_index {
-            let entry: Option<Entry> = raft.get_message(&keys::raft_log(self.region.id, index))?;
-            let entry = entry
+        let key = |index| keys::raft_log(self.region.id, index);
+        let first = self.truncated.index.saturating_add(1);
+        let mut records = raft.range(&key(first), &key(state.last_index.saturating_add(1)));
+        for index in first..=state.last_index {
+            let (key, value) = records
+                .next()
+                .filter(|(key, _)| keys::raft_log_index(key) == Some(index))
                 .ok_or_else(|| Error::Inconsistent(format!("log entry {index} is missing")))?;
+            let entry: Entry = prost::Message::decode(value.clone())
+                .map_err(|error| Error::corrupt(key, &error))?;
             if entry.index != index || entry.term < term || entry.term > own {
                 let found = EntryId::of(&entry);
                 return Err(Error::Inconsistent(format!(
@@ -235,6 +241,9 @@ impl Storage for PeerStorage {
         let to = self.position(high).ok_or(StorageError::Compacted)?;
         if to > self.log.len() || from > to {
             return Err(StorageError::Unavailable);
+        }
+        if max_size == u64::MAX {
+            return Ok(self.log.range(from..to).cloned().collect());
         }
         let mut size = 0u64;
         let fitting = self.log.range(from..to).take_while(|entry| {

@@ -47,7 +47,7 @@ impl Default for NemesisSettings {
     fn default() -> Self {
         Self {
             faults_us: None,
-            calm_timeouts: 5,
+            calm_timeouts: 2,
             peers: None,
             requests_per_second: None,
             classes: FaultClass::ALL.into_iter().filter(|class| class.is_survivable()).collect(),
@@ -76,7 +76,7 @@ impl Nemesis {
     pub fn new(seed: u64, settings: &NemesisSettings) -> Self {
         let mut rng = WorldRng::new(mix(seed, SALT));
         let mut scenario = Scenario::new(seed);
-        let drawn_peers = rng.pick(&[3, 5, 5, 5, 7]);
+        let drawn_peers = rng.pick(&[3, 3, 5, 5, 5, 5, 5, 7]);
         scenario.peers = settings.peers.unwrap_or(drawn_peers).clamp(1, PEERS_MAX);
         scenario.settings = tuning(&mut rng);
         let faults_us = settings.faults_us.unwrap_or(FAULTS_TICKS * scenario.settings.tick_us);
@@ -135,7 +135,7 @@ fn tuning(rng: &mut WorldRng) -> Settings {
     let mut settings = Settings {
         tick_us: rng.pick(&[20_000, 50_000, 50_000, 100_000]),
         election_tick: rng.pick(&[10, 10, 15, 20]),
-        heartbeat_tick: rng.pick(&[1, 2, 3]),
+        heartbeat_tick: rng.pick(&[1, 2, 3, 4]),
         write_back_us: rng.pick(&[0, 0, 30_000, 1_000_000]),
         fifo: rng.chance(250),
         client_timeout_us: rng.pick(&[300_000, 600_000, 1_500_000]),
@@ -150,7 +150,7 @@ fn tuning(rng: &mut WorldRng) -> Settings {
         // Many messages of one entry each would only cost time.
         appends_in_flight_max: rng.pick(&[1, 2, 8, if append_bytes_max == 1 { 8 } else { 256 }]),
         log_gc_ticks: rng.pick(&[1, 5, 20]),
-        log_gc_entries: rng.pick(&[2, 10, 50, 1_000, 128_000]),
+        log_gc_entries: rng.pick(&[2, 10, 50, 200, 128_000]),
         ..Settings::default()
     };
     let election_us = election_us(&settings);
@@ -170,7 +170,7 @@ fn tuning(rng: &mut WorldRng) -> Settings {
 /// What the clients ask while there are faults. Every value is written once, so that a read tells
 /// which write it saw.
 fn requests(rng: &mut WorldRng, settings: &NemesisSettings, faults_us: u64) -> Vec<TimedCommand> {
-    let drawn_rate = rng.pick(&[1, 2, 5, 20]);
+    let drawn_rate = rng.pick(&[1, 2, 5, 15]);
     let rate = settings.requests_per_second.unwrap_or(drawn_rate).clamp(1, 1_000);
     let (clients, keys) = (rng.pick(&[1, 2, 5, 20]), rng.pick(&[1, 3, 10, 50]));
     let mut at_us = 0;
