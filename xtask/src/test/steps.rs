@@ -31,7 +31,7 @@ pub(super) struct Step {
 }
 
 /// Cheap ones first, so that a slip shows early.
-pub(super) const STEPS: [Step; 11] = [
+pub(super) const STEPS: [Step; 12] = [
     step("fmt", "the code is formatted", fmt),
     step("clippy", "no lint fires, natively", clippy),
     step("clippy-wasm", "no lint fires, compiled for the browser", clippy_wasm),
@@ -43,6 +43,11 @@ pub(super) const STEPS: [Step; 11] = [
     ),
     step("native", "unit, black-box and documentation tests", native),
     step("interop", "2,000 clusters of our nodes and raft-rs's keep every promise", interop),
+    step(
+        "sweep",
+        "50,000 clusters under faults keep every rule, and met every kind of them",
+        sweep,
+    ),
     step("deny", "licences, sources and advisories of the dependencies", deny),
     step("wasm", "the tests that need a browser, in headless Chromium", wasm).in_browser(),
     step(PAGE, "the release page builds", page).in_browser(),
@@ -117,6 +122,13 @@ fn native(project: &Project) -> Result<Outcome> {
 fn interop(project: &Project) -> Result<Outcome> {
     let args = ["--seeds", "2000"].map(str::to_owned);
     interop::interop(project, &args).map(|()| Outcome::Passed)
+}
+
+/// As fast as it goes: the profile that people run it with.
+fn sweep(project: &Project) -> Result<Outcome> {
+    let mut cargo = project.cargo();
+    cargo.args(["run", "--quiet", "--release", "-p", "raft-sim", "--"]);
+    passes(cargo.args(["sweep", "--seeds", "0..50000"]))
 }
 
 fn deny(project: &Project) -> Result<Outcome> {
