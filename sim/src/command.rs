@@ -114,7 +114,7 @@ pub enum Command {
 }
 
 /// Clients have numbers below this.
-const CLIENTS_MAX: u64 = 1_000;
+pub(crate) const CLIENTS_MAX: u64 = 1_000;
 
 impl Command {
     /// The first client asks whichever peer leads.

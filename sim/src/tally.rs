@@ -95,6 +95,8 @@ pub(crate) struct Tally {
     pub(crate) elections: u64,
     /// Reads that were answered.
     pub(crate) reads: u64,
+    /// Operations on keys that were answered, reads among them.
+    pub(crate) answers: u64,
 }
 
 impl Default for Tally {
@@ -106,6 +108,7 @@ impl Default for Tally {
             commits: 0,
             elections: 0,
             reads: 0,
+            answers: 0,
         }
     }
 }
@@ -128,6 +131,7 @@ impl Tally {
         self.commits += other.commits;
         self.elections += other.elections;
         self.reads += other.reads;
+        self.answers += other.answers;
     }
 
     /// A message has arrived.
@@ -144,6 +148,9 @@ impl Tally {
 
     /// A request has ended.
     pub(crate) fn ended(&mut self, request: &Request) {
+        let done = matches!(request.outcome, Some(Outcome::Done(_)));
+        let on_keys = !request.op.is_admin() && request.op != Op::OpenSession;
+        self.answers += u64::from(done && on_keys);
         let effect = match (&request.outcome, &request.op) {
             (Some(Outcome::Done(_)), Op::Get { .. } | Op::Scan { .. }) => {
                 self.reads += 1;

@@ -235,15 +235,23 @@ pub(crate) struct ZooArgs {
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Five peers with ticks of 50 ms, 200 requests a second, all faults and all checkers, on one core.
+Five peers with ticks of 50 ms, 200 operations a second of 50 clients, all faults and all checkers,
+on one core. Time counts while there is load; that the cluster then has to recover only costs time.
 
 Examples:
   raft-sim bench
-  raft-sim bench --time 30s --json")]
+  raft-sim bench --time 30s --json
+  raft-sim bench --seeds 20 --no-faults")]
 pub(crate) struct BenchArgs {
     /// How long to measure
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
     pub(crate) time: Duration,
+    /// Measure these many seeds instead, however long they take
+    #[arg(long, value_name = "N", conflicts_with = "time")]
+    pub(crate) seeds: Option<u64>,
+    /// Leave the faults out, to see what they cost
+    #[arg(long)]
+    pub(crate) no_faults: bool,
 }
 
 #[derive(Debug, clap::Args)]

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 pub use self::classes::FaultClass;
 pub(crate) use self::classes::LATE_MAX_US;
 use self::classes::Plan;
-use crate::command::Command;
+use crate::command::{CLIENTS_MAX, Command};
 use crate::rng::{WorldRng, mix};
 use crate::scenario::{
     COMMANDS_MAX, HOUR_US, Op, PEERS_MAX, Reads, Scenario, Settings, Span, TimedCommand,
@@ -38,6 +38,14 @@ pub struct NemesisSettings {
     pub peers: Option<u64>,
     /// Requests of all clients together in a second; drawn if there is none.
     pub requests_per_second: Option<u32>,
+    /// Number of clients that share these requests; drawn if there is none.
+    pub clients: Option<u64>,
+    /// Time between two ticks; drawn if there is none.
+    pub tick_us: Option<u64>,
+    /// How long messages travel; drawn if there is none.
+    pub latency: Option<Span>,
+    /// How long disks need to make a write durable; drawn if there is none.
+    pub sync: Option<Span>,
     /// The classes that may be on. Each is on in about half of the runs.
     pub classes: Vec<FaultClass>,
 }
@@ -50,6 +58,10 @@ impl Default for NemesisSettings {
             calm_timeouts: 2,
             peers: None,
             requests_per_second: None,
+            clients: None,
+            tick_us: None,
+            latency: None,
+            sync: None,
             classes: FaultClass::ALL.into_iter().filter(|class| class.is_survivable()).collect(),
         }
     }
@@ -78,7 +90,7 @@ impl Nemesis {
         let mut scenario = Scenario::new(seed);
         let drawn_peers = rng.pick(&[3, 3, 5, 5, 5, 5, 5, 7]);
         scenario.peers = settings.peers.unwrap_or(drawn_peers).clamp(1, PEERS_MAX);
-        scenario.settings = tuning(&mut rng);
+        scenario.settings = tuning(&mut rng, settings);
         let faults_us = settings.faults_us.unwrap_or(FAULTS_TICKS * scenario.settings.tick_us);
         let faults_us = faults_us.min(HOUR_US);
 
@@ -130,7 +142,7 @@ fn election_us(settings: &Settings) -> u64 {
 
 /// Speeds with which a healthy cluster works: messages and syncs are a good deal faster than
 /// elections.
-fn tuning(rng: &mut WorldRng) -> Settings {
+fn tuning(rng: &mut WorldRng, asked: &NemesisSettings) -> Settings {
     let append_bytes_max = rng.pick(&[1, 200, 2_000, 1 << 20]);
     let mut settings = Settings {
         tick_us: rng.pick(&[20_000, 50_000, 50_000, 100_000]),
@@ -153,12 +165,15 @@ fn tuning(rng: &mut WorldRng) -> Settings {
         log_gc_entries: rng.pick(&[2, 10, 50, 200, 128_000]),
         ..Settings::default()
     };
+    settings.tick_us = asked.tick_us.unwrap_or(settings.tick_us);
     let election_us = election_us(&settings);
     let mut up_to = |share: u64| {
         let max_us = 500 + rng.below(election_us / share);
         Span { min_us: 1 + rng.below(max_us), max_us }
     };
-    (settings.latency, settings.sync) = (up_to(6), up_to(6));
+    let (latency, sync) = (up_to(6), up_to(6));
+    settings.latency = asked.latency.unwrap_or(latency);
+    settings.sync = asked.sync.unwrap_or(sync);
     // A client that is less patient than a healthy cluster is fast never gets an answer, and one
     // that gives up before it has asked everybody may miss the leader.
     let fast_us = 6 * (settings.latency.max_us + settings.sync.max_us);
@@ -172,7 +187,8 @@ fn tuning(rng: &mut WorldRng) -> Settings {
 fn requests(rng: &mut WorldRng, settings: &NemesisSettings, faults_us: u64) -> Vec<TimedCommand> {
     let drawn_rate = rng.pick(&[1, 2, 5, 15]);
     let rate = settings.requests_per_second.unwrap_or(drawn_rate).clamp(1, 1_000);
-    let (clients, keys) = (rng.pick(&[1, 2, 5, 20]), rng.pick(&[1, 3, 10, 50]));
+    let (drawn_clients, keys) = (rng.pick(&[1, 2, 5, 20]), rng.pick(&[1, 3, 10, 50]));
+    let clients = settings.clients.unwrap_or(drawn_clients).clamp(1, CLIENTS_MAX);
     let mut at_us = 0;
     let mut requests = Vec::new();
     while requests.len() < REQUESTS_MAX {

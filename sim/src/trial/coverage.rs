@@ -51,6 +51,11 @@ impl Coverage {
         self.tally.reads
     }
 
+    /// Operations on keys that were answered, reads among them.
+    pub fn answers(&self) -> u64 {
+        self.tally.answers
+    }
+
     /// Adds another run's counts.
     pub fn add(&mut self, other: &Self) {
         for (&class, strikes) in &other.faults {

@@ -7,11 +7,13 @@
 
 mod batch;
 mod branches;
+mod busy;
 mod coverage;
 mod observer;
 
 pub use self::batch::{Batch, Failure, Least};
 pub use self::branches::{Branch, counting};
+pub use self::busy::{BUSY_CLIENTS, BUSY_PEERS, BUSY_REQUESTS, BUSY_US, Load, busy};
 pub use self::coverage::{Coverage, Effect};
 
 use crate::check::{Invariant, Violation, liveness};
