@@ -97,6 +97,8 @@ pub(crate) struct Tally {
     pub(crate) reads: u64,
     /// Operations on keys that were answered, reads among them.
     pub(crate) answers: u64,
+    /// Histories of settled worlds that were too hard to judge.
+    pub(crate) undecided: u64,
 }
 
 impl Default for Tally {
@@ -109,6 +111,7 @@ impl Default for Tally {
             elections: 0,
             reads: 0,
             answers: 0,
+            undecided: 0,
         }
     }
 }
@@ -132,6 +135,7 @@ impl Tally {
         self.elections += other.elections;
         self.reads += other.reads;
         self.answers += other.answers;
+        self.undecided += other.undecided;
     }
 
     /// A message has arrived.

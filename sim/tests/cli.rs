@@ -307,7 +307,11 @@ fn a_replay_tells_what_happened_and_on_demand_why() {
 fn the_bench_measures_for_as_long_as_it_is_told() {
     let bench = run("bench --time 200ms --json");
     assert_eq!(bench.code, 0, "{bench:?}");
-    assert!(bench.json()["virtual_seconds_per_second"].as_f64().unwrap() > 1.0);
+    let figures = bench.json();
+    assert!(figures["virtual_seconds_per_second"].as_f64().unwrap() > 0.0);
+    let asked = figures["asked_per_virtual_second"].as_f64().unwrap();
+    assert!((190.0..210.0).contains(&asked), "{asked}");
+    assert_eq!(figures["violations"], 0);
 }
 
 #[test]

@@ -1,43 +1,63 @@
-//! How fast the world runs with every checker on. Not a test of speed, which no shared machine can
-//! promise: a measurement to look at.
-//!
-//! `cargo test --release -p raft-sim --test speed -- --ignored --nocapture`
+//! How fast the busy run goes with every checker on, natively or in a browser. Not a test of speed,
+//! which no shared machine can promise: a measurement to look at. `cargo xtask bench --world` makes
+//! it in both places and compares.
 
-#![cfg(not(target_arch = "wasm32"))]
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
+#![allow(clippy::cast_precision_loss, reason = "to look at")]
 
-mod support;
+use raft_sim::trial::{Load, busy};
 
-use std::time::Instant;
+#[cfg(target_arch = "wasm32")]
+wasm_bindgen_test::wasm_bindgen_test_configure!(run_in_browser);
 
-use raft_sim::{Command, Scenario, World};
-use support::*;
+/// Seeds of a measurement, unless `RAFT_BUSY_SEEDS` says otherwise where this is compiled: a browser
+/// has no environment.
+const SEEDS: &str = match option_env!("RAFT_BUSY_SEEDS") {
+    Some(seeds) => seeds,
+    None => "20",
+};
 
-/// Five peers for so many virtual seconds under so many writes a second.
-fn busy(seconds: u64, writes_per_second: u64) {
-    let mut world = World::new(&Scenario::new(1)).unwrap();
-    world.run_until(2 * SECOND);
-    let start = Instant::now();
-    let before = world.events_handled();
-    for number in 0..seconds * writes_per_second {
-        let op = put_op(&format!("k{}", number % 100), &number.to_string());
-        world.apply(Command::Request { op, to: None, client: 0 }).unwrap();
-        world.run_until(world.now_us() + SECOND / writes_per_second);
-    }
-    assert_eq!(world.violation(), None);
-    let (spent, events) = (start.elapsed().as_secs_f64(), world.events_handled() - before);
-    let (rate, pace) = (events as f64 / spent, seconds as f64 / spent);
-    println!(
-        "{seconds} virtual s, {writes_per_second} writes/s: {events} events in {spent:.3} s: \
-         {rate:.0} events/s, {pace:.0} virtual s/s"
-    );
+/// Milliseconds since some moment.
+#[cfg(target_arch = "wasm32")]
+fn now_ms() -> f64 {
+    js_sys::Date::now()
 }
 
-#[test]
+/// Milliseconds since some moment.
+#[cfg(not(target_arch = "wasm32"))]
+fn now_ms() -> f64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.unwrap().as_secs_f64() * 1e3
+}
+
+#[cfg(target_arch = "wasm32")]
+fn say(line: &str) {
+    wasm_bindgen_test::console_log!("{line}");
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+fn say(line: &str) {
+    println!("{line}");
+}
+
+/// A line of JSON with the same names as `raft-sim bench --json`.
+#[cfg_attr(not(target_arch = "wasm32"), test)]
+#[cfg_attr(target_arch = "wasm32", wasm_bindgen_test::wasm_bindgen_test)]
 #[ignore = "a measurement"]
-fn how_fast_a_busy_cluster_runs() {
-    for _ in 0..3 {
-        busy(60, 10);
-        busy(60, 160);
+fn how_fast_the_busy_run_goes() {
+    let (trial, mut load) = (busy(), Load::default());
+    let start = now_ms();
+    for seed in 0..SEEDS.parse().unwrap() {
+        load.add(trial.run(seed).unwrap());
     }
+    let wall_s = (now_ms() - start) / 1e3;
+    assert!(load.batch.failures.is_empty(), "{:?}", load.batch.failures);
+    let figures = serde_json::json!({
+        "virtual_seconds_per_second": load.loaded_us as f64 / 1e6 / wall_s,
+        "events_per_second": load.batch.events as f64 / wall_s,
+        "seeds": load.batch.seeds,
+        "wall_seconds": wall_s,
+        "digest": format!("{:016x}", load.digest),
+    });
+    say(&figures.to_string());
 }

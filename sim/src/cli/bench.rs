@@ -48,7 +48,9 @@ fn tell(load: &Load, wall_s: f64, no_faults: bool, out: &Output) {
          all checkers, one core:\n\
          {pace:.0} virtual s a second, {events_per_s:.0} events a second\n\
          of {asked:.0} operations a virtual second, {answered:.0} were answered\n\
+         {} histories were too hard to judge\n\
          {} seeds, {loaded_s:.0} virtual s of load and {:.0} of recovery, {} events in {wall_s:.1} s",
+        batch.coverage.undecided(),
         batch.seeds,
         virtual_s - loaded_s,
         batch.events,
@@ -65,6 +67,7 @@ fn tell(load: &Load, wall_s: f64, no_faults: bool, out: &Output) {
         "events": batch.events,
         "commits": batch.coverage.commits(),
         "elections": batch.coverage.elections(),
+        "undecided": batch.coverage.undecided(),
         "digest": format!("{:016x}", load.digest),
         "violations": batch.failures.len(),
     }));

@@ -52,6 +52,7 @@ pub use format::{
     write_history,
 };
 pub use history::{Answer, Call, History, HistoryError, Operation, Outcome};
+pub(crate) use replay::first_fits;
 pub use replay::{ReplayError, Store, replay};
 
 use atoms::{Key, NEVER};

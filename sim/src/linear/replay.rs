@@ -1,6 +1,6 @@
 //! A store without any concurrency: what an order of operations must be answered.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use thiserror::Error;
@@ -143,6 +143,24 @@ pub fn replay(history: &History, ids: &[u64]) -> Result<(), ReplayError> {
     Ok(())
 }
 
+/// Of `ids` in this order each once. A read that stands there several times is kept where the store
+/// would first have answered what the client got, and left out if that is nowhere.
+pub(crate) fn first_fits(history: &History, ids: &[u64]) -> Vec<u64> {
+    let operations: BTreeMap<u64, &Operation> =
+        history.operations().iter().map(|operation| (operation.id, operation)).collect();
+    let (mut store, mut kept) = (Store::new(), BTreeSet::new());
+    let mut fits = |id: u64| {
+        let Some(operation) = operations.get(&id).filter(|_| !kept.contains(&id)) else {
+            return false;
+        };
+        let answer = store.call(&operation.call);
+        let reads = matches!(operation.call, Call::Get { .. } | Call::Scan { .. });
+        let fits = !reads || operation.answer().is_none_or(|got| agrees(got, &answer));
+        fits && kept.insert(id)
+    };
+    ids.iter().copied().filter(|&id| fits(id)).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -176,6 +194,13 @@ mod tests {
         assert_eq!(refused(&[1, 1, 2]), ReplayError::Misplaced(1));
         assert_eq!(refused(&[1, 2, 9]), ReplayError::Misplaced(9));
         assert_eq!(refused(&[3, 2, 1]), ReplayError::Order { earlier: 1, later: 2 });
+    }
+
+    #[test]
+    fn a_read_with_several_places_stands_where_its_answer_fits() {
+        let history = history();
+        assert_eq!(first_fits(&history, &[2, 1, 2, 2]), [1, 2]);
+        assert_eq!(first_fits(&history, &[2, 1]), [1], "it fits nowhere");
     }
 
     #[test]

@@ -120,16 +120,19 @@ mod tests {
         let mut load = Load::default();
         load.add(trial.run(1).unwrap());
         assert!(load.batch.failures.is_empty(), "{:?}", load.batch.failures);
+        assert_eq!(load.batch.coverage.undecided(), 0);
         assert!(load.answered() >= load.asked, "{} of {}", load.answered(), load.asked);
         assert_eq!(load.loaded_us, BUSY_US);
     }
 
     #[test]
+    // The clients' requests are copied there, which once made its history too hard to judge.
     fn with_faults_most_operations_are_answered_and_the_same_run_comes_out_twice() {
         let trial = busy();
         let mut load = Load::default();
-        load.add(trial.run_twice(2).unwrap());
+        load.add(trial.run_twice(18).unwrap());
         assert!(load.batch.failures.is_empty(), "{:?}", load.batch.failures);
+        assert_eq!(load.batch.coverage.undecided(), 0);
         assert!(2 * load.answered() > load.asked, "{} of {}", load.answered(), load.asked);
     }
 }

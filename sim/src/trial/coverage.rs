@@ -56,6 +56,12 @@ impl Coverage {
         self.tally.answers
     }
 
+    /// Runs whose history was too hard to judge. Nothing is known of them but that no other rule was
+    /// broken.
+    pub fn undecided(&self) -> u64 {
+        self.tally.undecided
+    }
+
     /// Adds another run's counts.
     pub fn add(&mut self, other: &Self) {
         for (&class, strikes) in &other.faults {

@@ -128,7 +128,7 @@ fn play(
     } else {
         let end_us = last_us.saturating_add(SETTLE_TIMEOUTS * election_us);
         observer.run_until(&mut world, end_us.min(until.time_us));
-        is_linearizable(&world, false)
+        is_linearizable(&mut world, false)
     };
     let violation = world.violation().cloned().or(lives.err());
     observer.look(&world);
@@ -198,7 +198,7 @@ fn lives_with_cuts(world: &World) -> Result<(), Violation> {
 
 /// I16, of all that clients saw. Only once the world has settled is it known what became of writes
 /// that were never answered; before, a history that is too hard to judge is let pass.
-fn is_linearizable(world: &World, settled: bool) -> Result<(), Violation> {
+fn is_linearizable(world: &mut World, settled: bool) -> Result<(), Violation> {
     // Without sessions a write that was sent twice may take effect twice, and nothing is promised.
     if world.violation().is_some() || !world.scenario().settings.sessions {
         return Ok(());
@@ -208,6 +208,9 @@ fn is_linearizable(world: &World, settled: bool) -> Result<(), Violation> {
     } else {
         linear::check_within(&world.history(), UNSETTLED_STATES_MAX)
     };
+    if settled && matches!(verdict, linear::Verdict::Undecided) {
+        world.tally_mut().undecided += 1;
+    }
     let linear::Verdict::NotLinearizable(why) = verdict else { return Ok(()) };
     let linear::Explanation { before, now, .. } = *why;
     let (invariant, at_us) = (Invariant::Linearizability, world.now_us());

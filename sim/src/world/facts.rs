@@ -300,12 +300,17 @@ impl World {
         // A read that went through the log stands where its entry does, whatever was applied since.
         let written =
             of_attempt().find(|answer| matches!(answer, Answer::Written(_)) && is_known(answer));
-        let place = match written.or(answer) {
-            Some(Answer::Written(id)) => Some((id.index, 0)),
-            Some(Answer::Read(version)) => Some((version, 1)),
-            None => None,
+        let stands = |answer: Answer| match answer {
+            Answer::Written(id) => (id.index, 0),
+            Answer::Read(version) => (version, 1),
         };
+        let place = written.or(answer).map(stands);
         self.remember_place(request, place);
+        if heard.len() > 1 {
+            let mut places: Vec<_> = heard.iter().map(|(_, answer)| stands(*answer)).collect();
+            places.retain(|other| Some(*other) != place);
+            self.remember_other_places(request, places);
+        }
         let fact = match answer.filter(|_| matches!(outcome, Outcome::Done(_))) {
             Some(answer) => Fact::Answered { request, answer },
             None => Fact::GaveUp { request },

@@ -83,6 +83,8 @@ pub struct World {
     /// Where in the log each request took effect, and its name in its session, likewise.
     places: BTreeMap<u64, (u64, u8)>,
     sessions: BTreeMap<u64, (u64, u64)>,
+    /// Further places where a read may stand of which several copies were answered, likewise.
+    other_places: BTreeMap<u64, Vec<(u64, u8)>>,
     /// Whether happenings tell of what goes on inside the peers.
     listens: bool,
 }
@@ -193,6 +195,7 @@ impl World {
             took_effect: BTreeMap::new(),
             places: BTreeMap::new(),
             sessions: BTreeMap::new(),
+            other_places: BTreeMap::new(),
             listens: false,
         };
         for TimedCommand { at_us, command } in &scenario.commands {

@@ -60,6 +60,11 @@ impl World {
         &self.tally
     }
 
+    /// As [`tally`](Self::tally), for what is counted outside.
+    pub(crate) fn tally_mut(&mut self) -> &mut Tally {
+        &mut self.tally
+    }
+
     /// The machines in the order of their ids.
     pub fn nodes(&self) -> impl Iterator<Item = (u64, &Node)> {
         self.nodes.iter()
