@@ -47,7 +47,7 @@ use crate::flights::Flights;
 use crate::network::Network;
 use crate::node::{CLUSTER, Node, Nodes, REGION};
 use crate::rng::{WorldRng, mix};
-use crate::scenario::{Scenario, ScenarioError, TimedCommand};
+use crate::scenario::{COMMANDS_MAX, Scenario, ScenarioError, TimedCommand};
 use crate::tally::Tally;
 use crate::variant::Variant;
 
@@ -214,7 +214,8 @@ impl World {
         self.now_us
     }
 
-    /// What the world is made from, with every command that was applied to it so far.
+    /// What the world is made from, with every command that was applied to it so far; of more than a
+    /// scenario may have, the first ones, and one too many.
     pub fn scenario(&self) -> &Scenario {
         &self.scenario
     }
@@ -233,9 +234,13 @@ impl World {
         command.validate(self.scenario.stores())?;
         self.run_until(self.now_us);
         let timed = TimedCommand { at_us: self.now_us, command };
-        // Commands of the scenario that are still to come stay behind this one.
-        let position = self.scenario.commands.partition_point(|c| c.at_us <= timed.at_us);
-        self.scenario.commands.insert(position, timed.clone());
+        // One too many tells that these are not all of them: such a scenario is refused. Memory must
+        // not grow for as long as somebody plays.
+        if self.scenario.commands.len() <= COMMANDS_MAX {
+            // Commands of the scenario that are still to come stay behind this one.
+            let position = self.scenario.commands.partition_point(|c| c.at_us <= timed.at_us);
+            self.scenario.commands.insert(position, timed.clone());
+        }
         self.queue.push_command(timed.at_us, timed.command);
         self.run_until(self.now_us);
         Ok(())
