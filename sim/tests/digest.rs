@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
 
+use raft_sim::trial::{Load, busy};
 use raft_sim::{Command, Scenario, World};
 use serde::Deserialize;
 
@@ -47,4 +48,17 @@ fn every_script_gives_its_digest() {
     let digests: Vec<_> = scripts.iter().map(run).collect();
     let expected: Vec<_> = scripts.iter().map(|script| script.digest.clone()).collect();
     assert_eq!(digests, expected);
+}
+
+/// Runs full of faults, under load, judged by every checker. `raft-sim bench --seeds 2` prints the
+/// same digest, which is how a release build is held to it.
+#[cfg_attr(not(target_arch = "wasm32"), test)]
+#[cfg_attr(target_arch = "wasm32", wasm_bindgen_test::wasm_bindgen_test)]
+fn busy_runs_give_their_digest() {
+    let mut load = Load::default();
+    for seed in 0..2 {
+        load.add(busy().run(seed).unwrap());
+    }
+    assert!(load.batch.failures.is_empty(), "{:?}", load.batch.failures);
+    assert_eq!(format!("{:016x}", load.digest), include_str!("busy-digest.txt").trim());
 }

@@ -27,6 +27,7 @@ Usage: cargo xtask <command> [options]
             --json        one JSON object a row
             --quick       a tenth of the work, for a first look
             --prost       raft-rs with the codec prost, as the core has it
+            --world       the simulator under load instead, natively and in Chromium
   interop run clusters of our nodes and raft-rs's, one from each seed
             --seeds N     how many (default: 2000)
             --start S     the first one (default: 0)

@@ -10,6 +10,7 @@ use crate::packages::Package;
 use crate::project::Project;
 use crate::rust;
 use crate::sh;
+use crate::world;
 
 /// raft-rs builds its messages with it, if they are prost's.
 const PROTOC: Package = Package {
@@ -25,12 +26,16 @@ const PROTOC: Package = Package {
 };
 
 /// Runs the benchmark with these options. A bare `--wasm` builds what it measures; `--prost` gives
-/// raft-rs the codec that the core has.
+/// raft-rs the codec that the core has; `--world` measures the simulator instead.
 ///
 /// # Errors
 /// What is missing cannot be installed, or the benchmark fails.
 pub(crate) fn bench(project: &Project, args: &[String]) -> Result<()> {
     let mut args = args.to_vec();
+    if let Some(position) = args.iter().position(|arg| arg == "--world") {
+        args.remove(position);
+        return world::bench(project, &args);
+    }
     let mut features = &["--features", "protobuf-codec"];
     if let Some(position) = args.iter().position(|arg| arg == "--prost") {
         args.remove(position);

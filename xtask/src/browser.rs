@@ -2,11 +2,15 @@
 
 use std::env;
 use std::path::PathBuf;
+use std::process::Command;
 
 use anyhow::{Result, anyhow};
 
 use crate::packages::Package;
+use crate::project::Project;
+use crate::rust;
 use crate::sh;
+use crate::tools;
 
 const BROWSER: Package = Package {
     name: "Chromium with chromedriver",
@@ -41,6 +45,24 @@ pub(crate) struct Browser {
 /// One is missing and cannot be installed here; the message holds the line to type.
 pub(crate) fn ensure() -> Result<Browser> {
     BROWSER.ensure(find).map_err(|error| anyhow!("{error:#} (or leave it out: --no-browser)"))
+}
+
+/// Lets the tests that cargo compiles to wasm run in Chromium.
+///
+/// # Errors
+/// What is missing cannot be installed.
+pub(crate) fn drive(project: &Project, cargo: &mut Command) -> Result<()> {
+    let browser = ensure()?;
+    rust::ensure_target(project, rust::WASM)?;
+    let runner_dir = tools::wasm_bindgen(project)?.ensure(project)?;
+    let runner = sh::executable(&runner_dir, "wasm-bindgen-test-runner");
+    let capabilities = project.root.join("tests").join("browser").join("webdriver.json");
+    cargo.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", runner);
+    cargo.env("CHROMEDRIVER", browser.driver);
+    cargo.env("WASM_BINDGEN_TEST_WEBDRIVER_JSON", capabilities);
+    // Seconds; the default of 20 is short for a busy machine with two cores.
+    cargo.env("WASM_BINDGEN_TEST_TIMEOUT", "300");
+    Ok(())
 }
 
 fn find() -> Option<Browser> {

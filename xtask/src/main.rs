@@ -26,6 +26,7 @@ mod serve;
 mod sh;
 mod test;
 mod tools;
+mod world;
 
 fn main() -> ExitCode {
     match run() {

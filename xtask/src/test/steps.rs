@@ -15,6 +15,7 @@ use crate::project::Project;
 use crate::rust;
 use crate::sh;
 use crate::tools;
+use crate::world;
 
 type Check = fn(&Project) -> Result<Outcome>;
 
@@ -124,8 +125,10 @@ fn interop(project: &Project) -> Result<Outcome> {
     interop::interop(project, &args).map(|()| Outcome::Passed)
 }
 
-/// As fast as it goes: the profile that people run it with.
+/// As fast as it goes: the profile that people run it with. What the other tests find out about the
+/// builds of theirs, that a seed gives the same run, is asked of this one here.
 fn sweep(project: &Project) -> Result<Outcome> {
+    world::check_digest(project)?;
     let mut cargo = project.cargo();
     cargo.args(["run", "--quiet", "--release", "-p", "raft-sim", "--"]);
     passes(cargo.args(["sweep", "--seeds", "0..50000"]))
@@ -144,18 +147,10 @@ fn deny(project: &Project) -> Result<Outcome> {
 }
 
 fn wasm(project: &Project) -> Result<Outcome> {
-    let browser = browser::ensure()?;
-    rust::ensure_target(project, rust::WASM)?;
-    let runner_dir = tools::wasm_bindgen(project)?.ensure(project)?;
-    let runner = sh::executable(&runner_dir, "wasm-bindgen-test-runner");
     let mut cargo = project.cargo();
     // The examples in the documentation have run natively.
     cargo.args(["test", "--target", rust::WASM, "--tests", "-p", "raft-sim", "-p", "raft-web"]);
-    cargo.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", runner);
-    cargo.env("CHROMEDRIVER", browser.driver);
-    cargo.env("WASM_BINDGEN_TEST_WEBDRIVER_JSON", browser_tests(project).join("webdriver.json"));
-    // Seconds; the default of 20 is short for a busy machine with two cores.
-    cargo.env("WASM_BINDGEN_TEST_TIMEOUT", "300");
+    browser::drive(project, &mut cargo)?;
     passes(&mut cargo)
 }
 
