@@ -74,7 +74,8 @@ fn natively(project: &Project, seeds: &str) -> Command {
 
 fn in_chromium(project: &Project, seeds: &str) -> Result<Command> {
     let mut cargo = project.cargo();
-    cargo.args(["test", "--release", "--quiet", "--target", rust::WASM, "-p", "raft-sim"]);
+    // Not `--quiet`: cargo would hand that on to the runner, which does not know it.
+    cargo.args(["test", "--release", "--target", rust::WASM, "-p", "raft-sim"]);
     cargo.args(["--test", "speed"]);
     browser::drive(project, &mut cargo)?;
     // A browser has no environment: this one is read when it is compiled.
@@ -83,9 +84,9 @@ fn in_chromium(project: &Project, seeds: &str) -> Result<Command> {
     Ok(cargo)
 }
 
-/// Runs it and reads the line of JSON that it prints.
+/// Runs it and reads the line of JSON that it prints. The standard output is for the result.
 fn measure(command: &mut Command) -> Result<Figures> {
-    println!("$ {}", sh::show(command));
+    eprintln!("$ {}", sh::show(command));
     let text = sh::read(command)?;
     figures(&text).with_context(|| format!("it printed no figures:\n{text}"))
 }
