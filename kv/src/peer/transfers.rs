@@ -7,7 +7,7 @@ use raft_core::{EntryId, SnapshotStatus, Tracer};
 
 use super::Peer;
 use crate::error::{Error, Result};
-use crate::snapshot::{Sender, Transfer};
+use crate::snapshot::{CHUNK_BYTES, Sender, Transfer};
 
 type Pieces = Vec<(SnapshotChunk, Option<Message>)>;
 
@@ -23,7 +23,7 @@ impl<T: Tracer> Peer<T> {
         self.end_transfer(to.id);
         let id = message.snapshot.as_deref().map(EntryId::of_snapshot).unwrap_or_default();
         let view = self.node.store_mut().open_view();
-        self.senders.push(Sender::new(to, id, message, view));
+        self.senders.push(Sender::new(to, id, message, view, CHUNK_BYTES));
         self.fill(self.senders.len() - 1)
     }
 
@@ -31,7 +31,7 @@ impl<T: Tracer> Peer<T> {
     fn fill(&mut self, position: usize) -> Vec<RaftMessage> {
         let sender = &mut self.senders[position];
         let (to, view, storage) = (sender.to, sender.view, self.node.store_mut());
-        let pieces = sender.fill(|| storage.read_view(view, crate::snapshot::CHUNK_BYTES));
+        let pieces = sender.fill(|bytes_min| storage.read_view(view, bytes_min));
         self.address(to, pieces)
     }
 

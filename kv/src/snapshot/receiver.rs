@@ -3,11 +3,10 @@
 use std::cmp::Ordering;
 
 use bytes::Bytes;
-use prost::Message;
 use raft_core::EntryId;
-use raft_core::proto::raft_serverpb::{
-    RaftSnapshotData, SnapshotAck, SnapshotChunk, SnapshotProgress,
-};
+use raft_core::proto::raft_serverpb::{SnapshotAck, SnapshotChunk, SnapshotProgress};
+
+use super::stream::Decoder;
 
 /// The pieces of a snapshot that have arrived. They are not durable: after a crash the sender
 /// begins again.
@@ -26,7 +25,7 @@ struct Coming {
     from: u64,
     next: u64,
     total: crc32fast::Hasher,
-    records: Vec<(Bytes, Bytes)>,
+    stream: Decoder,
     complete: bool,
 }
 
@@ -47,14 +46,22 @@ impl Receiver {
     pub(crate) fn receive(&mut self, chunk: &SnapshotChunk, from: u64, news: bool) -> Received {
         let id = EntryId::new(chunk.term, chunk.index);
         if !news {
-            return answer(id, chunk.number + 1, SnapshotProgress::Complete, None);
+            return answer(id, chunk.number.saturating_add(1), SnapshotProgress::Complete, None);
         }
         let same = self.coming.as_ref().is_some_and(|c| (c.id, c.from) == (id, from));
         if chunk.number == 0 && !same {
             // Another snapshot, or another leader's, takes the place of what came so far.
             self.coming = Some(Coming::new(id, from));
         }
-        let Some(coming) = self.coming.as_mut().filter(|c| (c.id, c.from) == (id, from)) else {
+        let coming = self.coming.as_mut().filter(|c| (c.id, c.from) == (id, from));
+        if chunk.acknowledged > coming.as_ref().map_or(0, |coming| coming.next) {
+            // It was acknowledged, so the sender no longer has it.
+            if coming.is_some() {
+                self.coming = None;
+            }
+            return answer(id, 0, SnapshotProgress::Refused, Some("what came before is lost"));
+        }
+        let Some(coming) = coming else {
             return answer(id, 0, SnapshotProgress::Wanted, Some("its beginning is missing"));
         };
         match chunk.number.cmp(&coming.next) {
@@ -80,7 +87,7 @@ impl Receiver {
     /// Takes the records of an accepted snapshot.
     pub(crate) fn take(&mut self, id: EntryId) -> Option<Vec<(Bytes, Bytes)>> {
         let accepted = self.accepted.take_if(|accepted| accepted.id == id)?;
-        Some(accepted.records)
+        Some(accepted.stream.into_records())
     }
 
     /// Everything up to `committed` is here by other ways.
@@ -92,7 +99,7 @@ impl Receiver {
 impl Coming {
     fn new(id: EntryId, from: u64) -> Self {
         let total = crc32fast::Hasher::new();
-        Self { id, from, next: 0, total, records: Vec::new(), complete: false }
+        Self { id, from, next: 0, total, stream: Decoder::default(), complete: false }
     }
 
     fn take(&mut self, chunk: &SnapshotChunk) -> Received {
@@ -100,22 +107,28 @@ impl Coming {
         if crc32fast::hash(&chunk.data) != chunk.checksum {
             return wanted(Some("its checksum is wrong"));
         }
-        let Ok(data) = RaftSnapshotData::decode(chunk.data.clone()) else {
-            return wanted(Some("it does not decode"));
-        };
         self.total.update(&chunk.data);
         if chunk.last && self.total.clone().finalize() != chunk.total_checksum {
-            let (id, refused) = (self.id, Some("the checksum of the whole is wrong"));
-            *self = Self::new(id, self.from);
-            return answer(id, 0, SnapshotProgress::Refused, refused);
+            return self.refuse("the checksum of the whole is wrong");
         }
-        self.records.extend(data.data.into_iter().map(|pair| (pair.key, pair.value)));
+        if let Err(reason) = self.stream.take(&chunk.data) {
+            return self.refuse(reason);
+        }
+        if chunk.last && !self.stream.is_whole() {
+            return self.refuse("its end is missing");
+        }
         self.next += 1;
         self.complete = chunk.last;
         Received {
             complete: self.complete,
             ..answer(self.id, self.next, SnapshotProgress::Wanted, None)
         }
+    }
+
+    /// Whatever comes of this snapshot is of no use.
+    fn refuse(&mut self, reason: &'static str) -> Received {
+        *self = Self::new(self.id, self.from);
+        answer(self.id, 0, SnapshotProgress::Refused, Some(reason))
     }
 }
 

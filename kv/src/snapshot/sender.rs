@@ -2,13 +2,13 @@
 
 use std::collections::VecDeque;
 
-use bytes::Bytes;
 use raft_core::EntryId;
 use raft_core::eraftpb::Message;
 use raft_core::proto::metapb::Peer;
 use raft_core::proto::raft_serverpb::{SnapshotAck, SnapshotChunk, SnapshotProgress};
 
-use super::{Piece, WINDOW};
+use super::WINDOW;
+use super::stream::{Encoder, Piece};
 use crate::engine::ViewId;
 
 /// Ticks without an answer after which pieces are sent again, in election time-outs, and how often
@@ -24,6 +24,9 @@ pub(crate) struct Sender {
     id: EntryId,
     /// The `MsgSnapshot`, for the last piece.
     message: Message,
+    /// Bytes of a full piece.
+    piece_bytes: usize,
+    stream: Encoder,
     /// Pieces that were made and are not acknowledged, the first being number `acknowledged`.
     window: VecDeque<SnapshotChunk>,
     acknowledged: u64,
@@ -45,12 +48,21 @@ pub(crate) enum Transfer {
 }
 
 impl Sender {
-    pub(crate) fn new(to: Peer, id: EntryId, message: Message, view: ViewId) -> Self {
+    /// A snapshot whose pieces have so many bytes.
+    pub(crate) fn new(
+        to: Peer,
+        id: EntryId,
+        message: Message,
+        view: ViewId,
+        piece_bytes: usize,
+    ) -> Self {
         Self {
             to,
             view,
             id,
             message,
+            piece_bytes,
+            stream: Encoder::default(),
             window: VecDeque::new(),
             acknowledged: 0,
             total: crc32fast::Hasher::new(),
@@ -66,23 +78,22 @@ impl Sender {
     }
 
     /// Makes pieces until the window is full, and hands them out to be sent. `read` gives the next
-    /// records of the view.
+    /// records of the view, at least so many bytes of them.
     pub(crate) fn fill(
         &mut self,
-        mut read: impl FnMut() -> Piece,
+        mut read: impl FnMut(usize) -> Piece,
     ) -> Vec<(SnapshotChunk, Option<Message>)> {
         let mut out = Vec::new();
         while !self.made_last && self.window.len() < WINDOW {
-            let chunk = self.make(read());
+            let chunk = self.make(&mut read);
             out.push(self.with_message(chunk.clone()));
             self.window.push_back(chunk);
         }
         out
     }
 
-    fn make(&mut self, piece: Piece) -> SnapshotChunk {
-        let last = piece.last;
-        let data: Bytes = piece.encode();
+    fn make(&mut self, read: impl FnMut(usize) -> Piece) -> SnapshotChunk {
+        let (data, last) = self.stream.next(self.piece_bytes, read);
         self.total.update(&data);
         self.made_last = last;
         SnapshotChunk {
@@ -93,10 +104,13 @@ impl Sender {
             total_checksum: if last { self.total.clone().finalize() } else { 0 },
             data,
             last,
+            acknowledged: 0,
         }
     }
 
+    /// A piece as it leaves now.
     fn with_message(&self, chunk: SnapshotChunk) -> (SnapshotChunk, Option<Message>) {
+        let chunk = SnapshotChunk { acknowledged: self.acknowledged, ..chunk };
         let message = chunk.last.then(|| self.message.clone());
         (chunk, message)
     }
@@ -109,11 +123,8 @@ impl Sender {
         match ack.progress() {
             SnapshotProgress::Complete => return Transfer::Finished,
             SnapshotProgress::Refused => return Transfer::Failed,
+            // One that wants less than it had is late: a receiver that forgot something says so.
             SnapshotProgress::Wanted => {}
-        }
-        if ack.next == 0 && self.acknowledged > 0 {
-            // The receiver has forgotten everything and wants the first piece, which is gone.
-            return Transfer::Failed;
         }
         let made = self.acknowledged + self.window.len() as u64;
         while self.acknowledged < ack.next.min(made) {

@@ -1,10 +1,15 @@
+use bytes::Bytes;
+use prost::Message;
 use raft_core::EntryId;
 use raft_core::eraftpb;
 use raft_core::proto::metapb::Peer;
-use raft_core::proto::raft_serverpb::{SnapshotAck, SnapshotChunk, SnapshotProgress};
+use raft_core::proto::raft_serverpb::{
+    KeyValue, RaftSnapshotData, SnapshotAck, SnapshotChunk, SnapshotProgress,
+};
 
 use super::*;
 use crate::engine::MemEngine;
+use crate::keys;
 
 const ID: EntryId = EntryId { term: 7, index: 40 };
 const SENDER: u64 = 1;
@@ -18,21 +23,34 @@ struct Source {
 impl Source {
     /// `count` records, each of them a piece of its own.
     fn new(count: u8) -> Self {
-        let record = |n: u8| (Bytes::from(vec![b'k', n]), Bytes::from(vec![n; 10]));
+        Self::with(count, record, encoded(record(0)).len())
+    }
+
+    fn with(count: u8, record: fn(u8) -> (Bytes, Bytes), piece_bytes: usize) -> Self {
         let mut engine: MemEngine = (0..count).map(record).collect();
-        let view = engine.open_view([("a".into(), "z".into())]);
+        let view = engine.open_view([(Bytes::new(), "z".into())]);
         let to = Peer { id: 3, store_id: 3, role: 0 };
-        Self { engine, sender: Sender::new(to, ID, eraftpb::Message::default(), view) }
+        let message = eraftpb::Message::default();
+        Self { engine, sender: Sender::new(to, ID, message, view, piece_bytes) }
     }
 
     fn fill(&mut self) -> Vec<SnapshotChunk> {
         let (engine, view) = (&mut self.engine, self.sender.view);
-        let pieces = self.sender.fill(|| {
-            let records = engine.read_view(view, 1);
+        let pieces = self.sender.fill(|bytes_min| {
+            let records = engine.read_view(view, bytes_min);
             Piece { records, last: engine.is_view_at_end(view) }
         });
         pieces.into_iter().map(|(chunk, _)| chunk).collect()
     }
+}
+
+fn record(n: u8) -> (Bytes, Bytes) {
+    (keys::data("default", &[b'k', n]), Bytes::from(vec![n; 10]))
+}
+
+fn encoded((key, value): (Bytes, Bytes)) -> Vec<u8> {
+    let data = vec![KeyValue { key, value }];
+    RaftSnapshotData { data, ..RaftSnapshotData::default() }.encode_to_vec()
 }
 
 fn ack(next: u64, progress: SnapshotProgress) -> SnapshotAck {
@@ -97,7 +115,6 @@ fn answers_of_other_transfers_change_nothing_and_bad_ones_end_it() {
     let refused = ack(0, SnapshotProgress::Refused);
     assert_eq!(source.sender.acknowledged(&refused), Transfer::Failed);
     source.sender.acknowledged(&wanted(2));
-    assert_eq!(source.sender.acknowledged(&wanted(0)), Transfer::Failed, "it forgot everything");
     let complete = ack(9, SnapshotProgress::Complete);
     assert_eq!(source.sender.acknowledged(&complete), Transfer::Finished);
 }
@@ -213,4 +230,104 @@ fn what_was_accepted_stays_until_it_is_installed() {
     let newer = SnapshotChunk { index: ID.index + 1, ..chunks[0].clone() };
     receiver.receive(&newer, SENDER, true);
     assert_eq!(receiver.take(ID).map(|records| records.len()), Some(2));
+}
+
+#[test]
+fn an_answer_that_comes_late_ends_no_transfer() {
+    let mut source = Source::new(9);
+    let chunks = source.fill();
+    let mut receiver = Receiver::default();
+    // The second piece overtakes the first, and its answer is overtaken in turn.
+    let late = receiver.receive(&chunks[1], SENDER, true).ack;
+    assert_eq!(late, wanted(0));
+    let first = receiver.receive(&chunks[0], SENDER, true).ack;
+    assert_eq!(source.sender.acknowledged(&first), Transfer::Continues);
+    assert_eq!(source.sender.acknowledged(&late), Transfer::Continues);
+    assert_eq!(source.sender.done(), 1);
+}
+
+#[test]
+fn a_receiver_that_lost_what_it_acknowledged_says_so() {
+    let mut source = Source::new(9);
+    let chunks = source.fill();
+    let mut receiver = Receiver::default();
+    for chunk in &chunks[..2] {
+        source.sender.acknowledged(&receiver.receive(chunk, SENDER, true).ack);
+    }
+    let fourth = source.fill();
+    assert_eq!((fourth[0].number, fourth[0].acknowledged), (4, 2));
+    // It crashed; what it gets then may be anything.
+    for known in 0..2 {
+        let mut receiver = Receiver::default();
+        for chunk in &chunks[..known] {
+            receiver.receive(chunk, SENDER, true);
+        }
+        let received = receiver.receive(&fourth[0], SENDER, true);
+        assert_eq!(received.ack.progress(), SnapshotProgress::Refused, "{known}");
+        assert_eq!(source.sender.clone().acknowledged(&received.ack), Transfer::Failed);
+        let again = Source::new(9).fill();
+        assert_eq!(receiver.receive(&again[0], SENDER, true).ack, wanted(1), "from the start");
+    }
+    // Pieces that are sent again say what was acknowledged meanwhile.
+    let mut again = Vec::new();
+    while again.is_empty() {
+        again = source.sender.tick(10).unwrap();
+    }
+    assert!(again.iter().all(|(chunk, _)| chunk.acknowledged == 2));
+}
+
+#[test]
+fn a_piece_with_the_largest_number_is_answered_like_any_other() {
+    let mut receiver = Receiver::default();
+    let piece = Source::new(1).fill().remove(0);
+    let far = SnapshotChunk { number: u64::MAX, acknowledged: u64::MAX, ..piece };
+    let stale = receiver.receive(&far, SENDER, false);
+    assert_eq!(stale.ack, ack(u64::MAX, SnapshotProgress::Complete));
+    let received = receiver.receive(&far, SENDER, true);
+    assert_eq!(received.ack.progress(), SnapshotProgress::Refused);
+    let far = SnapshotChunk { acknowledged: 0, ..far };
+    assert_eq!(receiver.receive(&far, SENDER, true).ack, wanted(0));
+    let mut source = Source::new(9);
+    source.fill();
+    assert_eq!(source.sender.acknowledged(&wanted(u64::MAX)), Transfer::Continues);
+    assert_eq!(source.sender.done(), 4, "what was made, and no more");
+}
+
+#[test]
+fn a_snapshot_with_keys_that_are_not_state_is_refused_whole() {
+    let foreign = |n: u8| match n {
+        0 => (keys::apply_state(1), Bytes::from(vec![n; 10])),
+        n => record(n),
+    };
+    let mut source = Source::with(3, foreign, 1_000);
+    let mut receiver = Receiver::default();
+    let received = receiver.receive(&source.fill()[0], SENDER, true);
+    assert_eq!(received.ack.progress(), SnapshotProgress::Refused);
+    assert_eq!(
+        (received.complete, received.refused),
+        (false, Some("it has keys that are not state"))
+    );
+    receiver.accept(ID);
+    assert_eq!(receiver.take(ID), None);
+}
+
+#[test]
+fn a_large_value_travels_in_pieces_of_the_size_of_all_others() {
+    let large = |n: u8| (keys::data("default", &[b'k', n]), Bytes::from(vec![n; 1_000_000]));
+    let mut source = Source::with(3, large, CHUNK_BYTES);
+    let mut receiver = Receiver::default();
+    let mut pieces = 0;
+    let mut over = false;
+    while !over {
+        for chunk in source.fill() {
+            pieces += 1;
+            assert!(chunk.data.len() == CHUNK_BYTES || chunk.last, "{}", chunk.data.len());
+            let ack = receiver.receive(&chunk, SENDER, true).ack;
+            over = source.sender.acknowledged(&ack) == Transfer::Finished;
+        }
+    }
+    assert_eq!(pieces, 3_000_051_usize.div_ceil(CHUNK_BYTES));
+    receiver.accept(ID);
+    let records = receiver.take(ID).unwrap();
+    assert_eq!(records, (0..3).map(large).collect::<Vec<_>>());
 }
