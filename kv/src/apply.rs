@@ -4,7 +4,7 @@ use bytes::Bytes;
 use raft_core::proto::metapb::Region;
 use raft_core::proto::raft_cmdpb::{
     CmdType, CompareAndSwapRequest, DeleteRangeRequest, DeleteRequest, GetRequest, KvPair,
-    PutRequest, Request, Response, ScanRequest,
+    PutRequest, RaftCmdRequest, Request, Response, ScanRequest,
 };
 
 use crate::command;
@@ -58,8 +58,7 @@ impl<'a> Op<'a> {
     }
 }
 
-/// Refuses what cannot be executed, before it is proposed and again before it is applied. Ranges
-/// are cut to the region instead.
+/// Refuses what cannot be executed. Ranges are cut to the region instead.
 pub(crate) fn check_request(request: &Request, region: &Region) -> Result<()> {
     let (cf, key) = match Op::of(request)? {
         Op::Get(get) => (&get.cf, &get.key),
@@ -72,6 +71,23 @@ pub(crate) fn check_request(request: &Request, region: &Region) -> Result<()> {
     };
     cf_of(cf)?;
     check_key_in_region(key, region)
+}
+
+/// Refuses a command whose requests cannot all be executed, before it is proposed and again before
+/// it is applied.
+pub(crate) fn check_requests(command: &RaftCmdRequest, region: &Region) -> Result<()> {
+    let requests = &command.requests;
+    if requests.is_empty() {
+        return Err(Error::Invalid("no requests"));
+    }
+    if command.session.is_some_and(|session| session.client_id == 0 || session.sequence == 0) {
+        return Err(Error::Invalid("sessions and their commands count from 1"));
+    }
+    let opens = |request| matches!(Op::of(request), Ok(Op::OpenSession));
+    if requests.iter().any(opens) && (requests.len() > 1 || command.session.is_some()) {
+        return Err(Error::Invalid("opening a session is a command of its own"));
+    }
+    requests.iter().try_for_each(|request| check_request(request, region))
 }
 
 /// Executes a request that only reads; none if it does more.

@@ -155,26 +155,20 @@ impl<T: Tracer> Peer<T> {
         }
     }
 
-    /// Applies a membership change. One that was made for other members changes nothing; the core
-    /// is told so, too, because it waits for it.
+    /// Applies a membership change. One that was made for other members, or that the core cannot
+    /// apply to them, changes nothing.
     pub(super) fn apply_membership(
         &mut self,
         entry: &Entry,
         work: &mut Work,
     ) -> Result<RaftCmdResponse> {
-        let change = conf_change_of(entry).map_err(raft_core::Error::from)?.unwrap_or_default();
+        let unknown = |error| {
+            Error::Inconsistent(format!("membership change {}: {error}", EntryId::of(entry)))
+        };
+        let change = conf_change_of(entry).map_err(unknown)?.unwrap_or_default();
         let request: RaftCmdRequest = prost::Message::decode(change.context.clone())
             .map_err(|error| Error::corrupt(b"membership change", &error))?;
-        let known = match self.recheck(&request) {
-            Ok(known) => known,
-            Err(error) => {
-                self.node.apply_conf_change(&ConfChangeV2 {
-                    changes: vec![ConfChangeSingle::default()],
-                    ..ConfChangeV2::default()
-                })?;
-                return Err(error);
-            }
-        };
+        let known = self.recheck(&request)?;
         let conf_state = self.node.apply_conf_change(&change)?;
         let changes = change.changes.len().max(1) as u64;
         let batch = &mut work.batches.kv;

@@ -6,7 +6,7 @@ use raft_core::proto::raft_cmdpb::{RaftCmdRequest, RaftCmdResponse, Session};
 use raft_core::{EntryId, Tracer};
 
 use super::{Answer, Executed, Peer, Work};
-use crate::apply::{Op, check_request, execute};
+use crate::apply::{Op, check_requests, execute};
 use crate::command;
 use crate::error::{Error, Result};
 use crate::region::check_epoch;
@@ -115,7 +115,7 @@ impl<T: Tracer> Peer<T> {
         let region = self.region().clone();
         let header = request.header.as_ref();
         check_epoch(header.and_then(|header| header.region_epoch.as_ref()), None, &region)?;
-        request.requests.iter().try_for_each(|request| check_request(request, &region))?;
+        check_requests(request, &region)?;
         if let [only] = request.requests.as_slice()
             && matches!(Op::of(only)?, Op::OpenSession)
         {

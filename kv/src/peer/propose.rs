@@ -5,7 +5,7 @@ use raft_core::proto::raft_cmdpb::{AdminCmdType, AdminRequest, RaftCmdRequest, R
 use raft_core::{EntryId, NONE, Proposal, Tracer};
 
 use super::{Peer, ReadPolicy, Token};
-use crate::apply::{Op, check_request};
+use crate::apply::{Op, check_requests};
 use crate::error::{Error, Result};
 use crate::region::check_epoch;
 
@@ -93,7 +93,7 @@ impl<T: Tracer> Peer<T> {
         let admin = request.admin_request.as_ref().map(AdminRequest::cmd_type);
         check_epoch(header.region_epoch.as_ref(), admin, self.region())?;
         match admin {
-            None => self.check_requests(request)?,
+            None => check_requests(request, self.region())?,
             Some(_) if !request.requests.is_empty() || request.session.is_some() => {
                 return Err(Error::Invalid("an administrative request stands alone"));
             }
@@ -103,21 +103,6 @@ impl<T: Tracer> Peer<T> {
             Some(_) => {}
         }
         Ok(read)
-    }
-
-    fn check_requests(&self, request: &RaftCmdRequest) -> Result<()> {
-        let requests = &request.requests;
-        if requests.is_empty() {
-            return Err(Error::Invalid("no requests"));
-        }
-        if request.session.is_some_and(|session| session.client_id == 0 || session.sequence == 0) {
-            return Err(Error::Invalid("sessions and their commands count from 1"));
-        }
-        let opens = |request| matches!(Op::of(request), Ok(Op::OpenSession));
-        if requests.iter().any(opens) && (requests.len() > 1 || request.session.is_some()) {
-            return Err(Error::Invalid("opening a session is a command of its own"));
-        }
-        requests.iter().try_for_each(|request| check_request(request, self.region()))
     }
 
     pub(super) fn not_leader(&self) -> Error {

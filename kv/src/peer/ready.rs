@@ -194,10 +194,17 @@ impl<T: Tracer> Peer<T> {
         RaftCmdResponse { header, responses, admin_response: None }
     }
 
-    /// The answer that says so, unless the peer itself is broken.
+    /// The answer that says so, unless the peer itself is broken. What is refused depends on the
+    /// entry and the state alone, so that all replicas refuse it.
     pub(super) fn refusal(&self, error: Error) -> Result<RaftCmdResponse> {
+        use raft_core::{ConfChangeError, Error as CoreError};
         match error {
-            Error::Corrupt { .. } | Error::Inconsistent(_) => Err(error),
+            Error::Corrupt { .. }
+            | Error::Inconsistent(_)
+            | Error::Raft(CoreError::ConfChange(ConfChangeError::Superseded(_))) => Err(error),
+            Error::Raft(CoreError::ConfChange(_)) => Ok(error.to_response(self.raft().term())),
+            // The storage fails, or the entry is none that this version knows.
+            Error::Raft(_) => Err(error),
             error => Ok(error.to_response(self.raft().term())),
         }
     }

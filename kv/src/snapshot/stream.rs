@@ -119,10 +119,10 @@ mod tests {
 
     fn records() -> Vec<(Bytes, Bytes)> {
         let sizes = [0usize, 1, 200, 3, 70_000, 0, 127, 128];
-        let record = |(n, size): (usize, &usize)| {
-            (keys::data("default", &[b'k', n as u8]), Bytes::from(vec![b'v'; *size]))
+        let record = |(n, size): (u8, usize)| {
+            (keys::data("default", &[b'k', n]), Bytes::from(vec![b'v'; size]))
         };
-        sizes.iter().enumerate().map(record).collect()
+        (0..).zip(sizes).map(record).collect()
     }
 
     /// All pieces of a stream, its records read one by one.
