@@ -154,7 +154,8 @@ impl<T: Tracer + Clone> Store<T> {
     /// # Errors
     /// As [`Peer::propose`]; [`Error::RegionNotFound`] if there is no peer.
     pub fn propose(&mut self, request: &RaftCmdRequest, token: Token) -> Result<Accepted> {
-        let region = self.config.peer.region_id;
+        let own = self.config.peer.region_id;
+        let region = request.header.as_ref().map_or(own, |header| header.region_id);
         self.peer_mut().ok_or(Error::RegionNotFound(region))?.propose(request, token)
     }
 

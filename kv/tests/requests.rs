@@ -256,3 +256,25 @@ fn what_contradicts_itself_is_refused_before_it_is_proposed() {
     assert_eq!(last_index(&group, 1), before);
     assert_eq!(group.peer(1).waiting(), 0);
 }
+
+#[test]
+fn a_request_for_another_region_is_refused_before_anything_else_is_looked_at() {
+    let mut group = Group::with_spares(3, 1);
+    group.campaign(1);
+    let before = last_index(&group, 1);
+    let peer = group.peer(1);
+    let admin = command::admin(peer.region(), peer.me(), command::compact_log(6, 6));
+    let snap = group.command(1, vec![command::snap()]);
+    for mut request in [group.command(1, put("v")), snap, admin] {
+        let header = request.header.as_mut().unwrap();
+        header.region_id = 2;
+        for store in 1..=4 {
+            let refused = group.store(store).propose(&request, Token(1));
+            assert_eq!(refused, Err(Error::RegionNotFound(2)), "store {store}");
+        }
+    }
+    assert_eq!(last_index(&group, 1), before);
+    assert_eq!(group.peer(1).waiting(), 0);
+    let request = group.command(1, put("v"));
+    assert_eq!(group.store(4).propose(&request, Token(1)), Err(Error::RegionNotFound(1)));
+}

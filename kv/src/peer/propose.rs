@@ -74,6 +74,10 @@ impl<T: Tracer> Peer<T> {
     /// Returns whether the command only reads.
     fn check_command(&self, request: &RaftCmdRequest) -> Result<bool> {
         let header = request.header.as_ref().ok_or(Error::Invalid("no header"))?;
+        // TinyKV's router looks for the region's peer before that looks at the request.
+        if header.region_id != self.region().id {
+            return Err(Error::RegionNotFound(header.region_id));
+        }
         let peer = header.peer.ok_or(Error::Invalid("no peer"))?;
         if peer.store_id != self.me.store_id {
             let (request, actual) = (peer.store_id, self.me.store_id);
