@@ -8,7 +8,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use raft_core::eraftpb::MessageType;
-use raft_core::proto::raft_serverpb::{RaftMessage, SnapshotProgress};
+use raft_core::proto::raft_serverpb::{RaftMessage, SnapshotAck, SnapshotProgress};
 use raft_kv::{CHUNK_BYTES, Error, LogGc, command};
 use support::*;
 
@@ -30,6 +30,45 @@ fn leave_behind(group: &mut Group, values: u64, bytes: usize) {
     group.ticks(4);
     group.cut_off.clear();
     assert!(group.peer(1).storage().truncated().index > group.peer(3).raft().log().last_index());
+}
+
+/// Whatever numbers a message brings, it is refused or answered.
+#[test]
+fn numbers_at_the_end_of_their_range_are_no_trouble() {
+    let numbers = [0, 1, u64::MAX - 1, u64::MAX];
+    let mut group = with_gc(5);
+    leave_behind(&mut group, 60, 20_000);
+    let mut pieces = collect_chunks(&mut group);
+    let piece = pieces.remove(0);
+    for dice in 0..1_024_usize {
+        let pick = |place: u32| numbers[(dice >> (2 * place)) % 4];
+        let mut chunk = piece.snapshot_chunk.clone().unwrap();
+        if pick(0) != 0 {
+            (chunk.index, chunk.term) = (pick(0), pick(1));
+        }
+        (chunk.number, chunk.acknowledged) = (pick(2), pick(3));
+        chunk.last = pick(4) == 1;
+        let ack = SnapshotAck {
+            index: chunk.index,
+            term: chunk.term,
+            next: pick(2),
+            progress: (pick(3) % 3).try_into().unwrap(),
+        };
+        let chunk = RaftMessage { snapshot_chunk: Some(chunk), ..piece.clone() };
+        let _ = group.store(3).step(chunk);
+        let ack = RaftMessage {
+            snapshot_chunk: None,
+            snapshot_ack: Some(ack),
+            from_peer: Some(id(3)),
+            to_peer: Some(id(1)),
+            ..piece.clone()
+        };
+        let _ = group.store(1).step(ack);
+    }
+    group.outbox(1);
+    group.outbox(3);
+    group.ticks(200);
+    same_data(&group);
 }
 
 fn chunk(message: &RaftMessage) -> Option<u64> {
@@ -60,6 +99,34 @@ fn the_log_stays_within_twice_the_limit_on_every_replica() {
         }
     }
     assert!(group.peer(2).storage().truncated().index > 80);
+}
+
+/// A leader counts from where its own log begins. One that came with a snapshot begins late, and each
+/// such leader would let the logs of the others grow by another limit.
+#[test]
+fn the_log_stays_within_twice_the_limit_whoever_leads_and_wherever_its_log_begins() {
+    let mut group = with_gc(10);
+    group.campaign(1);
+    for round in 0..6 {
+        let (old, new) = (1 + round % 2, 2 - round % 2);
+        // The next leader misses a little, and gets a snapshot although the others' logs are short.
+        for n in 0..8 {
+            group.put(old, &format!("r{round}n{n}"), "v");
+        }
+        let storage = group.peer(new).storage();
+        let (truncated, kept) = (storage.truncated().index, storage.applied_index());
+        assert!(kept - truncated <= 20);
+        group.restart_with_short_log(new);
+        group.campaign(new);
+        for id in 1..=3 {
+            let storage = group.peer(id).storage();
+            let length = storage.applied_index() - storage.truncated().index;
+            assert!(length <= 20, "round {round}, n{id}: {length}");
+        }
+    }
+    group.start(3).unwrap();
+    let (applied, first) = (group.peer(3).storage().applied_index(), group.peer(3).storage());
+    assert!(applied - first.truncated().index >= 10, "it keeps what others may need");
 }
 
 #[test]

@@ -11,6 +11,7 @@ use raft_core::{EntryId, Proposal, Storage, Tracer, conf_change_of};
 use super::{Accepted, Answer, Peer, Token, Work};
 use crate::error::{Error, Result};
 use crate::region::check_epoch;
+use crate::rules::overlong;
 
 impl<T: Tracer> Peer<T> {
     pub(super) fn propose_admin(
@@ -231,6 +232,18 @@ impl<T: Tracer> Peer<T> {
             compact_log: Some(CompactLogResponse {}),
             ..AdminResponse::default()
         })
+    }
+
+    /// Whoever follows drops the beginning of its log without being told to, if it is too long.
+    /// Belongs into the batch that records what is applied.
+    pub(super) fn shorten_log(&mut self, applied: u64, work: &mut Work) -> Result<()> {
+        let (gc, storage) = (self.config.log_gc, self.storage());
+        let to = overlong(storage.truncated().index, applied, gc.count_limit);
+        if let Some(to) = to.filter(|_| gc.tick_interval > 0 && !self.is_leader()) {
+            let to = EntryId::new(storage.term(to)?, to);
+            self.node.store_mut().compact(to, &mut work.batches);
+        }
+        Ok(())
     }
 
     /// A leader looks whether the log is long enough to drop its beginning (TinyKV

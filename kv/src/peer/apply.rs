@@ -20,6 +20,7 @@ impl<T: Tracer> Peer<T> {
             self.apply_entry(position, work)?;
         }
         if let Some(last) = last {
+            self.shorten_log(last, work)?;
             self.node.store_mut().set_applied(last, &mut work.batches.kv);
         }
         Ok(())

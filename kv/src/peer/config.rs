@@ -18,7 +18,8 @@ pub enum ReadPolicy {
     Log,
 }
 
-/// When a leader drops the beginning of the log.
+/// When a leader drops the beginning of the log. A follower drops its own with it, and without it
+/// what it has beyond twice the limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogGc {
     /// Ticks between two looks.

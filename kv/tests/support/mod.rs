@@ -5,15 +5,16 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use raft_core::StateRole;
+use prost::Message as _;
 use raft_core::eraftpb::ConfChangeType;
 use raft_core::proto::errorpb;
 use raft_core::proto::metapb;
 use raft_core::proto::raft_cmdpb::{AdminRequest, RaftCmdRequest, RaftCmdResponse, Request};
-use raft_core::proto::raft_serverpb::RaftMessage;
+use raft_core::proto::raft_serverpb::{RaftApplyState, RaftMessage, RaftTruncatedState};
+use raft_core::{StateRole, Storage as _};
 use raft_kv::{
     Accepted, Answer, Engines, Error, Peer, PeerConfig, PeerStorage, Store, StoreConfig, Token,
-    bootstrap, bootstrap_store, command, single_region,
+    bootstrap, bootstrap_store, command, keys, single_region,
 };
 
 /// The first peer on a store has its number.
@@ -88,6 +89,21 @@ impl Group {
         let opened = Store::open(&StoreConfig { peer }, self.disks[&store].clone(), ())?;
         self.stores.insert(store, opened);
         Ok(())
+    }
+
+    /// Restarts a store as if its log had come with a snapshot of all that it has applied.
+    pub(crate) fn restart_with_short_log(&mut self, store: u64) {
+        let storage = self.peer(store).storage();
+        let (applied, last) = (storage.applied_index(), storage.last_index().unwrap());
+        assert_eq!(applied, last, "nothing is under way");
+        let term = storage.term(applied).unwrap();
+        let truncated_state = Some(RaftTruncatedState { index: applied, term });
+        let state = RaftApplyState { applied_index: applied, truncated_state };
+        let first = storage.truncated().index + 1;
+        let disk = self.disks.get_mut(&store).unwrap();
+        disk.kv.put(keys::apply_state(1), state.encode_to_vec().into());
+        (first..=applied).for_each(|index| disk.raft.delete(&keys::raft_log(1, index)));
+        self.start(store).unwrap();
     }
 
     /// Lets only messages through that `filter` likes.
