@@ -39,8 +39,9 @@ fn rows() -> io::Result<Vec<Row>> {
     Ok(page.lines().filter_map(row).filter(here).collect())
 }
 
-/// Suites with a binary of their own, and the folders they are in.
-const SUITES: [(&str, &str); 2] = [("mit::", "tests/mit"), (TINYKV, "sim/tests/tinykv")];
+/// Suites outside of `core/src`, and the folders they are in.
+const SUITES: [(&str, &str); 3] =
+    [("mit::", "tests/mit"), (TINYKV, "sim/tests/tinykv"), ("kv::", "kv/src")];
 const TINYKV: &str = "tinykv::";
 
 fn is_of(row: &Row, suite: &str) -> bool {
@@ -91,12 +92,16 @@ fn module(file: &Path) -> String {
 fn tests_in(text: &str, module: &str) -> Vec<Test> {
     let mut tests = Vec::new();
     let (mut doc, mut attributes) = (Vec::new(), BTreeSet::new());
+    let mut module = module.to_owned();
     for line in text.lines().map(str::trim) {
         if let Some(comment) = line.strip_prefix("///") {
             doc.push(comment.trim());
         } else if line.starts_with("#[") {
             attributes.insert(line);
         } else {
+            if line == "mod tests {" {
+                module.push_str("::tests");
+            }
             let name = line.strip_prefix("fn ").and_then(|rest| rest.split_once('('));
             if let Some((name, _)) = name.filter(|_| attributes.contains("#[test]")) {
                 tests.push(Test {

@@ -150,6 +150,9 @@ mod tests {
         assert_eq!(apply_state(1), [&[1, 2][..], &region, &[3]].concat());
         assert_eq!(region_state(1), [&[1, 3][..], &region, &[1]].concat());
         assert_eq!(data("default", b"k"), &b"default_k"[..]);
+        assert_eq!((PREPARE_BOOTSTRAP, STORE_IDENT), ([1, 1], [1, 2]));
+        let own = [&[1, 2][..], &region, &[4, 0, 0, 0, 0, 0, 0, 0, 9]].concat();
+        assert_eq!(session(1, 9), own, "not TinyKV's: it has no sessions");
     }
 
     #[test]

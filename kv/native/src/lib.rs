@@ -19,6 +19,16 @@
 //! short, and take nonsense before the checksums are looked at for damage. One bit of the file is
 //! under no checksum: the one that tells which of the two newest commits is the last.
 //!
+//! # Damaged files and panics
+//!
+//! What the database can check of a file by reading it, it reports; but where it finds its list of
+//! free pages to be nonsense, it panics, and it has no check of a file that never does.
+//! [`NativeStore::open`] catches that panic and returns [`Error::Damaged`]. So a program that wants
+//! every damaged file reported must be built to unwind: with `panic = "abort"`, as in this
+//! workspace's release profile, such a file ends the process instead, with the database's message
+//! on standard error. Either way the peer does not start, and nothing is served from the file. The
+//! panic hook runs in both cases.
+//!
 //! `examples/store.rs` is a store of three peers, each on a file of its own.
 //!
 //! | file | room |
