@@ -48,6 +48,14 @@ pub(crate) enum Fact<'a> {
     Configured { peer: u64, index: u64, changed: bool, members: &'a Members },
     /// A client sent a request.
     Invoked { request: u64 },
+    /// An attempt of a request reaches the peer on a store, which refuses it or owes an answer.
+    Asked { store: u64, request: u64, attempt: u32 },
+    /// It refuses that attempt, at once.
+    Refused { store: u64, request: u64, attempt: u32 },
+    /// It answers an attempt that it did not refuse.
+    Replied { store: u64, request: u64, attempt: u32 },
+    /// The process on a store ends, and what it owed is void.
+    Stopped { store: u64 },
     /// A peer answers a read from its state machine, which has applied everything up to `version`.
     /// `read_index` is what the read had to wait for, where known.
     Served { peer: u64, request: u64, version: u64, read_index: Option<u64> },
@@ -187,7 +195,7 @@ impl Sent {
 }
 
 impl Fact<'_> {
-    /// The peer that it is about; 0 if it is about a client.
+    /// The peer, or the store, that it is about; 0 if it is about a client.
     pub(crate) fn peer(&self) -> u64 {
         match *self {
             Self::Started { peer, .. }
@@ -209,6 +217,10 @@ impl Fact<'_> {
             | Self::Configured { peer, .. }
             | Self::Served { peer, .. }
             | Self::Executed { peer, .. } => peer,
+            Self::Asked { store, .. }
+            | Self::Refused { store, .. }
+            | Self::Replied { store, .. }
+            | Self::Stopped { store } => store,
             Self::Invoked { .. } | Self::Answered { .. } | Self::GaveUp { .. } => 0,
         }
     }

@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 
 use raft_core::{EntryId, StateRole};
 
+use super::answers::Owed;
 use super::clients::Clients;
 use super::fact::{Fact, Hard, Logged, Match, Members, Snapshot, State};
 use super::slots::{Ring, Slot, Slots};
@@ -77,6 +78,7 @@ pub(crate) struct Ghost {
     /// The members' hash from each index on.
     pub(crate) configurations: BTreeMap<u64, u64>,
     pub(crate) clients: Clients,
+    pub(crate) owed: Owed,
     pub(crate) messages_sent: u64,
     /// Records of an index up to here were dropped.
     floor: u64,
@@ -216,6 +218,10 @@ impl Ghost {
                 self.note_snapshot(snapshot);
             }
             Fact::Configured { peer, index, members, .. } => self.configured(peer, index, members),
+            Fact::Asked { .. }
+            | Fact::Refused { .. }
+            | Fact::Replied { .. }
+            | Fact::Stopped { .. } => self.owed.see(fact),
             Fact::Invoked { .. }
             | Fact::Served { .. }
             | Fact::Answered { .. }

@@ -189,7 +189,7 @@ impl Invariant {
             Self::ExactlyOnce => (
                 "I17",
                 "exactly once",
-                "A command takes effect once, and its repetitions get the same reply.",
+                "A command takes effect once, its repetitions get the same reply, each request one answer.",
             ),
             Self::AcknowledgedWrites => (
                 "I18",

@@ -249,6 +249,7 @@ fn lively(world: &mut World, dead: &[u64], rule: Invariant) -> Result<Converged,
     let took_us = world.now_us() - start_us;
     let alive = &alive(world, dead);
     same_state(world, alive)?;
+    nothing_owed(world)?;
     let leader = peers(world, alive).find(|(_, peer)| peer.raft().role() == StateRole::Leader);
     let (leader, term) = leader.map_or((0, 0), |(id, peer)| (id, peer.raft().term()));
     serves(world, alive, rule)?;
@@ -273,6 +274,21 @@ fn same_state(world: &World, alive: &[u64]) -> Result<(), Violation> {
     let before = format!("n{first} and n{id} have applied the same entries");
     let now = format!("only one of them has {other}");
     Err(broken(world, Invariant::StateMachineSafety, id, before, now))
+}
+
+/// I17 at the end of a run: whoever has not answered knows that somebody waits for it.
+fn nothing_owed(world: &World) -> Result<(), Violation> {
+    for (id, node) in world.nodes().filter(|(_, node)| node.is_up() && !node.is_busy()) {
+        let waiting = node.peer().map_or(0, Peer::waiting);
+        if let (owed, Some(request)) = world.owed_by(id)
+            && owed > waiting
+        {
+            let before = format!("n{id} owes {owed} answers, the first to request {request}");
+            let now = format!("it will give {waiting}");
+            return Err(broken(world, Invariant::ExactlyOnce, id, before, now));
+        }
+    }
+    Ok(())
 }
 
 /// Who does not agree yet, and why.

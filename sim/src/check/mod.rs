@@ -12,12 +12,13 @@
 //! | `monotone.rs` | I11 monotonicity |
 //! | `outbox.rs` | I12 outbox |
 //! | `snapshot.rs`, `membership.rs`, `mirror.rs` | I13, I14, I19 |
-//! | `clients.rs` | I15 reads, I17 exactly once, I18 acknowledged writes |
+//! | `clients.rs`, `answers.rs` | I15 reads, I17 exactly once, I18 acknowledged writes |
 //! | `liveness.rs` | L1 to L4, of a world that was healed |
 //!
 //! A fact costs the same however long the run is: a log is kept as the terms of its entries, a few
 //! numbers an election, and never walked through.
 
+mod answers;
 mod clients;
 mod commit;
 mod election;
@@ -104,6 +105,11 @@ impl Checker {
         self.ghost.committed.covers(id)
     }
 
+    /// How many answers a store owes, and the first request that waits for one.
+    pub(crate) fn owed_by(&self, store: u64) -> (usize, Option<u64>) {
+        if self.retired { (0, None) } else { self.ghost.owed.by(store) }
+    }
+
     /// Messages that left a peer so far.
     pub(crate) fn messages_sent(&self) -> u64 {
         self.ghost.messages_sent
@@ -171,7 +177,12 @@ fn judge(ghost: &Ghost, fact: &Fact<'_>) -> Option<Broken> {
         }
         Fact::Answered { request, answer } => clients::answered(ghost, request, answer),
         Fact::Executed { command, .. } => clients::executed(ghost, command),
-        Fact::Cut { .. }
+        Fact::Refused { store, request, attempt } | Fact::Replied { store, request, attempt } => {
+            answers::replied(ghost, (store, request, attempt))
+        }
+        Fact::Asked { .. }
+        | Fact::Stopped { .. }
+        | Fact::Cut { .. }
         | Fact::Destroyed { .. }
         | Fact::StoredApplied { .. }
         | Fact::Invoked { .. }

@@ -167,6 +167,32 @@ fn answers_that_leave_before_the_disk_is_done_are_noticed() {
     assert!([Invariant::Outbox, Invariant::VoteOnce].contains(&caught), "{caught}");
 }
 
+#[test]
+fn a_second_answer_to_the_same_request_is_noticed() {
+    let twice: Tamper = |world, id| {
+        with_work(world, id, |work| work.answers.extend_from_within(..));
+        true
+    };
+    assert_eq!(caught(twice).invariant, Invariant::ExactlyOnce);
+}
+
+/// Clients ask again elsewhere, so that nothing else shows it.
+#[test]
+fn an_answer_that_is_never_given_is_noticed_once_all_is_at_rest() {
+    let mut world = World::new(&Scenario::new(1)).unwrap();
+    liveness::converges(&mut world).unwrap();
+    stir(&mut world, 1);
+    let mut lost = false;
+    while !lost {
+        assert!(world.step());
+        for peer in 1..=5 {
+            with_work(&mut world, peer, |work| lost |= work.answers.pop().is_some());
+        }
+    }
+    let violation = liveness::converges(&mut world).unwrap_err();
+    assert_eq!(violation.invariant, Invariant::ExactlyOnce, "{violation}");
+}
+
 /// The disk says that it is done before it is, and a leader counts what a crash would lose. Alone it
 /// is the whole quorum, so that it commits at once.
 #[test]

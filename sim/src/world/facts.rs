@@ -256,6 +256,28 @@ impl World {
         self.checker.see(self.now_us, &Fact::Invoked { request });
     }
 
+    /// An attempt reaches a store that is up.
+    pub(super) fn saw_asked(&mut self, store: u64, request: u64, attempt: u32) {
+        self.checker.see(self.now_us, &Fact::Asked { store, request, attempt });
+    }
+
+    /// A store has refused an attempt. If it stopped over it, that is all the answer there is.
+    pub(super) fn saw_refused(&mut self, store: u64, request: u64, attempt: u32) {
+        if self.nodes.get(store).is_some_and(Node::is_up) {
+            self.checker.see(self.now_us, &Fact::Refused { store, request, attempt });
+        }
+    }
+
+    /// The process on a store has ended.
+    pub(super) fn saw_stop(&mut self, store: u64) {
+        self.checker.see(self.now_us, &Fact::Stopped { store });
+    }
+
+    /// How many answers a store owes, and the first request that waits for one.
+    pub(crate) fn owed_by(&self, store: u64) -> (usize, Option<u64>) {
+        self.checker.owed_by(store)
+    }
+
     /// A peer has accepted an attempt.
     pub(super) fn saw_accepted(&mut self, request: u64, attempt: u32, accepted: Accepted) {
         if let (Some(heard), Accepted::Entry(id)) = (self.watch.asked.get_mut(&request), accepted) {
@@ -271,6 +293,7 @@ impl World {
         attempt: u32,
         answer: &raft_kv::Answer,
     ) {
+        self.checker.see(self.now_us, &Fact::Replied { store, request, attempt });
         let response = &answer.response;
         let id = self.watch.peer_on(store);
         let reads = self.clients.get(request).is_some_and(|request| !request.op.is_write());

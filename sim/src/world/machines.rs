@@ -329,6 +329,7 @@ impl World {
         if let Some(node) = self.nodes.get_mut(id) {
             node.state = state;
         }
+        self.saw_stop(id);
     }
 
     pub(super) fn restart(&mut self, id: u64) {

@@ -137,6 +137,7 @@ impl World {
             None => asked.command(&Region::default(), Peer::default(), follower_reads),
         };
         self.trace.number(request);
+        self.saw_asked(target, request, attempt);
         let (mut accepted, mut verdict) = (Accepted::Answered, Ok(()));
         self.touch(target, |store| {
             let taken = store.propose(&command, token(request, attempt));
@@ -153,7 +154,10 @@ impl World {
                     open.taken();
                 }
             }
-            Err(response) => self.answer(token(request, attempt), response),
+            Err(response) => {
+                self.saw_refused(target, request, attempt);
+                self.answer(token(request, attempt), response);
+            }
         }
     }
 

@@ -213,6 +213,49 @@ fn i17_accepts_the_same_entry_at_every_peer_again_after_a_crash_and_a_late_repet
     trace.executed(1, command(8, false, 1)).executed(1, command(6, true, 1)).is_legal();
 }
 
+fn asked(store: u64, attempt: u32) -> Fact<'static> {
+    Fact::Asked { store, request: 7, attempt }
+}
+
+fn replied(store: u64, attempt: u32) -> Fact<'static> {
+    Fact::Replied { store, request: 7, attempt }
+}
+
+fn refused(store: u64, attempt: u32) -> Fact<'static> {
+    Fact::Refused { store, request: 7, attempt }
+}
+
+#[test]
+fn i17_refuses_a_second_answer_and_one_to_what_nobody_asked() {
+    let broken = Invariant::ExactlyOnce;
+    let mut trace = one_applied();
+    trace.see(&asked(1, 1)).see(&replied(1, 1)).is_legal();
+    trace.see(&replied(1, 1)).breaks(broken);
+    let mut trace = one_applied();
+    trace.see(&asked(1, 1)).see(&refused(1, 1)).is_legal();
+    trace.see(&replied(1, 1)).breaks(broken);
+    // It answers, and then says that it never accepted.
+    let mut trace = one_applied();
+    trace.see(&asked(1, 1)).see(&replied(1, 1)).see(&refused(1, 1)).breaks(broken);
+    one_applied().see(&asked(1, 1)).see(&replied(2, 1)).breaks(broken);
+    one_applied().see(&asked(1, 1)).see(&replied(1, 2)).breaks(broken);
+    // What it owed before a crash is void.
+    let mut trace = one_applied();
+    trace.see(&asked(1, 1)).see(&Fact::Stopped { store: 1 }).see(&replied(1, 1)).breaks(broken);
+}
+
+#[test]
+fn i17_accepts_an_answer_to_each_copy_and_what_nobody_answers_before_a_crash() {
+    let mut trace = one_applied();
+    trace.see(&asked(1, 1)).see(&asked(1, 1)).see(&asked(2, 1)).see(&asked(1, 2)).is_legal();
+    // The second copy is refused, long before the first one is answered.
+    trace.see(&refused(1, 1)).see(&replied(2, 1)).see(&replied(1, 2)).see(&replied(1, 1));
+    trace.see(&asked(1, 3)).see(&asked(2, 3)).see(&Fact::Stopped { store: 1 }).is_legal();
+    assert_eq!([1, 2].map(|store| trace.checker.owed_by(store)), [(0, None), (1, Some(7))]);
+    // The same attempt, as a late copy, after a restart.
+    trace.see(&asked(1, 3)).see(&replied(1, 3)).see(&replied(2, 3)).is_legal();
+}
+
 #[test]
 fn i18_refuses_an_acknowledged_write_that_was_never_committed() {
     let mut trace = one_applied();
