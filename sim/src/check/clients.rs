@@ -33,9 +33,11 @@ impl Clients {
             }
             Fact::Answered { request, answer } => {
                 self.open.remove(&request);
-                let (Answer::Read(version) | Answer::Written(EntryId { index: version, .. })) =
-                    answer;
-                self.heard = self.heard.max(version);
+                if let Answer::Read(version) | Answer::Written(EntryId { index: version, .. }) =
+                    answer
+                {
+                    self.heard = self.heard.max(version);
+                }
             }
             Fact::GaveUp { request } => {
                 self.open.remove(&request);
@@ -82,9 +84,19 @@ pub(super) fn served(
     Broken::new(Invariant::ReadFreshness, before, format!("it is served from version {version}"))
 }
 
-/// I18: an acknowledged write is a committed entry. It stays one: nothing ever replaces those.
+/// I18: an acknowledged write is a committed entry. It stays one: nothing ever replaces those. That
+/// its effect stays, too, is compared at the end of a run, where the final state is one more read of
+/// every key (`trial`).
 pub(super) fn answered(ghost: &Ghost, request: u64, answer: Answer) -> Option<Broken> {
-    let Answer::Written(id) = answer else { return None };
+    let id = match answer {
+        Answer::Written(id) => id,
+        Answer::Read(_) => return None,
+        Answer::Unlogged => {
+            let before = format!("no entry was made of request {request}");
+            let now = "it is acknowledged as written".into();
+            return Broken::new(Invariant::AcknowledgedWrites, before, now);
+        }
+    };
     let committed = ghost.committed.term(id.index);
     let unknown = id.index <= ghost.committed.base().index;
     if unknown || committed == Some(id.term) {

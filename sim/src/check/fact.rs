@@ -148,6 +148,8 @@ pub(crate) enum Answer {
     Written(EntryId),
     /// It read the state after the entry at this index.
     Read(u64),
+    /// It is told that its write is done, and no peer that answered it had made an entry of it.
+    Unlogged,
 }
 
 /// A client's command as it was applied.

@@ -176,6 +176,59 @@ fn a_second_answer_to_the_same_request_is_noticed() {
     assert_eq!(caught(twice).invariant, Invariant::ExactlyOnce);
 }
 
+/// A peer that takes a write for done when it is asked has nothing in its log to show for it.
+#[test]
+fn a_write_that_is_acknowledged_without_an_entry_is_noticed() {
+    let mut world = World::new(&Scenario::new(1)).unwrap();
+    liveness::converges(&mut world).unwrap();
+    stir(&mut world, 1);
+    let (request, mut heard) = (world.last_request(), false);
+    while !heard {
+        assert!(world.step());
+        heard = world.watch.forget_entries(request);
+    }
+    world.run_until(world.now_us() + 1_000_000);
+    let violation = world.violation().unwrap();
+    assert_eq!(violation.invariant, Invariant::AcknowledgedWrites, "{violation}");
+}
+
+/// Changes what a key holds on every disk while all peers are down, and runs on to the end.
+fn after_all_disks_lost(key: &str, value: Option<&'static str>) -> Option<Violation> {
+    let mut scenario = Scenario::new(1);
+    scenario.settings.sessions = true;
+    let mut world = World::new(&scenario).unwrap();
+    world.keep_history();
+    liveness::converges(&mut world).unwrap();
+    stir(&mut world, 1);
+    liveness::converges(&mut world).unwrap();
+    for peer in 1..=5 {
+        world.apply(Command::Crash { peer }).unwrap();
+        let mut change = Batches::default();
+        let key = keys::data(keys::CFS[0], key.as_bytes());
+        match value {
+            None => change.kv.delete(key),
+            Some(value) => change.kv.put(key, value.into()),
+        }
+        world.nodes.get_mut(peer).unwrap().disk.write(&change);
+    }
+    for peer in 1..=5 {
+        world.apply(Command::Restart { peer }).unwrap();
+    }
+    liveness::converges(&mut world).unwrap();
+    crate::trial::is_linearizable(&mut world, true).err()
+}
+
+/// No client reads what all have lost, so that only the final state tells.
+#[test]
+fn a_write_that_all_lose_and_a_value_that_nobody_wrote_are_noticed_at_the_end() {
+    let rule = |lost: Option<Violation>| lost.map(|violation| violation.invariant);
+    assert_eq!(rule(after_all_disks_lost("k1", Some("1"))), None, "it held that before");
+    for (key, value) in [("k1", None), ("k1", Some("2")), ("k9", Some("1"))] {
+        let rule = rule(after_all_disks_lost(key, value));
+        assert_eq!(rule, Some(Invariant::AcknowledgedWrites), "{key} {value:?}");
+    }
+}
+
 /// Clients ask again elsewhere, so that nothing else shows it.
 #[test]
 fn an_answer_that_is_never_given_is_noticed_once_all_is_at_rest() {

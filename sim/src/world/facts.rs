@@ -46,6 +46,12 @@ impl Watch {
         self.peers.get(position).copied().filter(|&peer| peer != 0).unwrap_or(store)
     }
 
+    /// What a peer has made of a request is not known any more. Returns whether it was.
+    #[cfg(test)]
+    pub(super) fn forget_entries(&mut self, request: u64) -> bool {
+        self.asked.get_mut(&request).is_some_and(|heard| !std::mem::take(heard).is_empty())
+    }
+
     /// A store holds a peer.
     fn holds(&mut self, store: u64, peer: u64) {
         let Ok(position) = usize::try_from(store) else { return };
@@ -317,26 +323,33 @@ impl World {
             || heard.iter().filter(|(of, _)| *of == attempt).map(|(_, answer)| *answer);
         let is_known = |answer: &Answer| match *answer {
             Answer::Written(id) => self.checker.is_committed(id),
-            Answer::Read(_) => true,
+            Answer::Read(_) | Answer::Unlogged => true,
         };
         let answer = of_attempt().rev().find(is_known).or_else(|| of_attempt().next());
         // A read that went through the log stands where its entry does, whatever was applied since.
         let written =
             of_attempt().find(|answer| matches!(answer, Answer::Written(_)) && is_known(answer));
         let stands = |answer: Answer| match answer {
-            Answer::Written(id) => (id.index, 0),
-            Answer::Read(version) => (version, 1),
+            Answer::Written(id) => Some((id.index, 0)),
+            Answer::Read(version) => Some((version, 1)),
+            Answer::Unlogged => None,
         };
-        let place = written.or(answer).map(stands);
+        let place = written.or(answer).and_then(stands);
         self.remember_place(request, place);
         if heard.len() > 1 {
-            let mut places: Vec<_> = heard.iter().map(|(_, answer)| stands(*answer)).collect();
-            places.retain(|other| Some(*other) != place);
+            let places = heard.iter().filter_map(|(_, answer)| stands(*answer));
+            let places = places.filter(|other| Some(*other) != place).collect();
             self.remember_other_places(request, places);
         }
-        let fact = match answer.filter(|_| matches!(outcome, Outcome::Done(_))) {
-            Some(answer) => Fact::Answered { request, answer },
-            None => Fact::GaveUp { request },
+        let op = self.clients.get(request).map(|request| &request.op);
+        let fact = match (answer, outcome) {
+            (Some(answer), Outcome::Done(_)) => Fact::Answered { request, answer },
+            // A repetition that the session table answers is an entry of its own. A change of
+            // leaders is none.
+            (None, Outcome::Done(_)) if op.is_some_and(|op| op.is_write() && !op.is_admin()) => {
+                Fact::Answered { request, answer: Answer::Unlogged }
+            }
+            _ => Fact::GaveUp { request },
         };
         self.checker.see(self.now_us, &fact);
     }

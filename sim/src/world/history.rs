@@ -1,8 +1,10 @@
 //! What the clients of a run saw, for the linearizability checker.
 
+use std::collections::BTreeMap;
+
 use prost::Message;
 use raft_core::proto::raft_cmdpb::RaftCmdResponse;
-use raft_kv::Work;
+use raft_kv::{Work, keys};
 
 use super::World;
 use crate::client::{Outcome, Reply, Request};
@@ -70,13 +72,54 @@ impl World {
     /// an order, and mostly that one explains everything: then the proof is to replay it. If not,
     /// another one is searched for.
     pub fn judge_history(&self) -> Verdict {
-        let history = self.settled_history();
+        self.judge(&self.settled_history())
+    }
+
+    /// As [`judge_history`](Self::judge_history), with a read of every key at the very end: whatever
+    /// was acknowledged is in the final state or was overwritten, and nothing else is (I18). Nobody
+    /// has to be asked: all peers hold the same.
+    pub(crate) fn judge_end(&self) -> Verdict {
+        let mut history = self.settled_history();
+        let held = self.final_state(&history);
+        for ((key, value), id) in held.into_iter().zip(self.clients.last_id() + 1..) {
+            let (call, answer) = (Call::Get { key }, Answer::Value(value));
+            let outcome = linear::Outcome::Done { at: self.now_us, answer };
+            let read = Operation { id, client: 0, invoked: self.now_us, call, outcome };
+            let fits = history.push(read);
+            debug_assert_eq!(fits, Ok(()));
+        }
+        self.judge(&history)
+    }
+
+    /// What the peer that has applied most holds, and none for keys that clients wrote and that it
+    /// does not hold.
+    fn final_state(&self, history: &History) -> BTreeMap<String, Option<String>> {
+        let operations = history.operations().iter();
+        let written = operations.flat_map(|operation| written(&operation.call));
+        let mut held: BTreeMap<_, _> = written.map(|key| (key.clone(), None)).collect();
+        let peers = self.nodes.iter().filter_map(|(_, node)| node.peer());
+        let Some(peer) = peers.max_by_key(|peer| peer.storage().applied_index()) else {
+            return BTreeMap::new();
+        };
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        for (key, value) in peer.kv().iter() {
+            if let Some((_, key)) = keys::user_key(key) {
+                held.insert(text(key), Some(text(value)));
+            }
+        }
+        held
+    }
+
+    fn judge(&self, history: &History) -> Verdict {
         let mut witness: Vec<_> = history
             .operations()
             .iter()
             .filter(|operation| operation.answer().is_some())
             .filter_map(|operation| {
-                Some((self.place(operation.id)?, operation.invoked, operation.id))
+                // What nobody asked for is a read at the very end.
+                let at_end = (operation.id > self.clients.last_id()).then_some((u64::MAX, 0));
+                let place = at_end.or_else(|| self.place(operation.id))?;
+                Some((place, operation.invoked, operation.id))
             })
             .collect();
         // A write that was copied stands where it took effect, a read where its answer fits.
@@ -89,11 +132,11 @@ impl World {
         witness.sort_unstable();
         let mut witness: Vec<u64> = witness.into_iter().map(|(.., id)| id).collect();
         if !self.other_places.is_empty() {
-            witness = linear::first_fits(&history, &witness);
+            witness = linear::first_fits(history, &witness);
         }
-        match linear::replay(&history, &witness) {
+        match linear::replay(history, &witness) {
             Ok(()) => Verdict::Linearizable { witness },
-            Err(_) => linear::check(&history),
+            Err(_) => linear::check(history),
         }
     }
 
@@ -143,6 +186,15 @@ fn operation(request: &Request) -> Option<Operation> {
     // What waited for its turn could not take effect before it was sent, or at all if it never was.
     let (id, client, invoked) = (request.id, request.client, request.sent_us?);
     Some(Operation { id, client, invoked, call, outcome })
+}
+
+/// The keys that a call writes by name.
+fn written(call: &Call) -> Vec<&String> {
+    match call {
+        Call::Put { key, .. } | Call::Delete { key } | Call::Cas { key, .. } => vec![key],
+        Call::Batch(calls) => calls.iter().flat_map(written).collect(),
+        Call::Get { .. } | Call::Scan { .. } | Call::DeleteRange { .. } => Vec::new(),
+    }
 }
 
 fn call(op: &Op) -> Option<Call> {

@@ -266,6 +266,12 @@ fn i18_refuses_an_acknowledged_write_that_was_never_committed() {
 }
 
 #[test]
+fn i18_refuses_an_acknowledged_write_that_no_entry_was_made_of() {
+    let mut trace = one_applied();
+    trace.see(&answered(1, Answer::Unlogged)).breaks(Invariant::AcknowledgedWrites);
+}
+
+#[test]
 fn i18_accepts_an_acknowledgement_that_arrives_long_after_its_leader_was_deposed() {
     let mut trace = one_applied();
     trace.elect(2, 7, &[3]).take(2, &[entry(7, 7)]).take(3, &[entry(7, 7)]).commit(2, 7);
