@@ -139,7 +139,10 @@ impl World {
         self.saw_snapshots_made(store, work);
         if let Some(base) = work.installed {
             let state = state.filter(|_| work.applied.is_empty());
-            let snapshot = Snapshot { id: base, state, members: None };
+            let changed = work.applied.iter().any(is_change);
+            let peer = self.nodes.get(store).and_then(Node::peer).filter(|_| !changed);
+            let members = peer.map(|peer| members_of(peer.raft()).hash());
+            let snapshot = Snapshot { id: base, state, members };
             self.checker.see(now_us, &Fact::Installed { peer: id, snapshot });
         }
         let last = work.applied.last().map_or(0, |entry| entry.index);
@@ -160,7 +163,8 @@ impl World {
         }
     }
 
-    /// The first piece of a snapshot says which entries it covers.
+    /// The first piece of a snapshot says which entries it covers. Its content is compared where it
+    /// is installed: to hash what is in the pieces would cost more than all of the rest.
     pub(super) fn saw_snapshots_made(&mut self, store: u64, work: &Work) {
         let id = self.watch.peer_on(store);
         let chunks = work.messages.iter().filter_map(|message| message.snapshot_chunk.as_ref());
@@ -248,12 +252,32 @@ impl World {
         let id = self.watch.peer_on(store);
         let to = message.to_peer.map_or(0, |peer| peer.id);
         let Some(message) = &message.message else { return };
+        if let Some(snapshot) = &message.snapshot {
+            self.saw_snapshot_sent(id, snapshot);
+        }
         let Ok(kind) = MessageType::try_from(message.msg_type) else { return };
         let (index, reject) = (message.index, message.reject);
         let asks = message.request_snapshot > 0;
         let holds = asks.then(|| EntryId::new(message.log_term, message.reject_hint));
         let message = Sent { kind, to, term: message.term, index, reject, holds };
         self.checker.see(self.now_us, &Fact::Sent { peer: id, message });
+    }
+
+    /// With the last piece of a snapshot its members leave.
+    fn saw_snapshot_sent(&mut self, id: u64, snapshot: &raft_core::eraftpb::Snapshot) {
+        let base = EntryId::of_snapshot(snapshot);
+        let metadata = snapshot.metadata.as_ref();
+        let members = metadata.and_then(|of| of.conf_state.as_ref()).map(|conf| {
+            let half = |voters: &[u64]| {
+                let mut voters = voters.to_vec();
+                voters.sort_unstable();
+                voters
+            };
+            let (incoming, outgoing) = (half(&conf.voters), half(&conf.voters_outgoing));
+            Members { incoming, outgoing }.hash()
+        });
+        let snapshot = Snapshot { id: base, state: None, members };
+        self.checker.see(self.now_us, &Fact::SnapshotMade { peer: id, snapshot });
     }
 
     /// A client asks something.
