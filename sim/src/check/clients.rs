@@ -2,6 +2,12 @@
 //!
 //! A version of the state machine is the index of the last entry in it. That is finer than a client
 //! can see, who knows of keys only, but it is what reads by index, by lease and by the log promise.
+//!
+//! That the index of a read was confirmed by a quorum after the read was asked, in a fresh round, is
+//! seen in the version, too: then it has every entry that anybody had committed by the time when the
+//! client asked, heard of or not. The leader's own commits are in it; those of earlier terms are
+//! since it committed an entry of its own; and had a later term committed anything by then, its
+//! quorum would not have confirmed the older one.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -19,17 +25,17 @@ const COMMANDS_MAX: usize = 1_024;
 pub(crate) struct Clients {
     /// The latest version that anybody has heard of.
     heard: u64,
-    /// That version when a request was sent, for those under way.
-    open: BTreeMap<u64, u64>,
+    /// For the requests under way: that version when they were sent, and the last committed entry.
+    open: BTreeMap<u64, (u64, u64)>,
     /// Commands that were applied, by client.
     executed: BTreeMap<u64, VecDeque<Executed>>,
 }
 
 impl Clients {
-    pub(super) fn see(&mut self, fact: &Fact<'_>) {
+    pub(super) fn see(&mut self, fact: &Fact<'_>, committed: u64) {
         match *fact {
             Fact::Invoked { request } => {
-                self.open.insert(request, self.heard);
+                self.open.insert(request, (self.heard, committed));
             }
             Fact::Answered { request, answer } => {
                 self.open.remove(&request);
@@ -62,17 +68,19 @@ impl Clients {
     }
 }
 
-/// I15: a read sees what was acknowledged or read before it was asked, what it had to wait for, and
-/// nothing that is not committed.
+/// I15: a read sees what was acknowledged, read or committed before it was asked, what it had to wait
+/// for, and nothing that is not committed.
 pub(super) fn served(
     ghost: &Ghost,
     request: u64,
     version: u64,
     read_index: Option<u64>,
 ) -> Option<Broken> {
-    let heard = ghost.clients.open.get(&request).copied().unwrap_or(0);
+    let (heard, before) = ghost.clients.open.get(&request).copied().unwrap_or_default();
     let (committed, wanted) = (ghost.committed.last(), read_index.unwrap_or(0));
-    let before = if version < heard {
+    let before = if version < before && version >= heard && version >= wanted {
+        format!("before read {request} was asked entry {before} was committed")
+    } else if version < heard {
         format!("before read {request} was asked somebody knew of version {heard}")
     } else if version < wanted {
         format!("read {request} had to wait for {wanted}")

@@ -226,7 +226,7 @@ impl Ghost {
             | Fact::Served { .. }
             | Fact::Answered { .. }
             | Fact::GaveUp { .. }
-            | Fact::Executed { .. } => self.clients.see(fact),
+            | Fact::Executed { .. } => self.clients.see(fact, self.committed.last()),
             Fact::Destroyed { peer } => {
                 // Its votes may still be on their way.
                 let votes = std::mem::take(&mut self.peer_mut(peer).votes);

@@ -174,17 +174,25 @@ fn i15_refuses_a_read_older_than_what_somebody_knew_when_it_was_asked() {
 #[test]
 fn i15_refuses_a_read_before_its_index_is_applied_and_one_of_what_is_not_committed() {
     let mut trace = one_applied();
-    trace.see(&Fact::Invoked { request: 1 });
     trace.see(&read(1, 5, Some(6))).breaks(Invariant::ReadFreshness);
     let mut trace = one_applied();
     trace.see(&Fact::Invoked { request: 1 });
     trace.see(&read(1, 7, None)).breaks(Invariant::ReadFreshness);
 }
 
+/// Nobody has heard of entry 6, but a leader that a quorum confirms would know of it.
+#[test]
+fn i15_refuses_a_read_whose_index_was_confirmed_before_it_was_asked() {
+    let mut trace = one_applied();
+    trace.see(&Fact::Invoked { request: 1 });
+    trace.see(&read(1, 5, Some(5))).breaks(Invariant::ReadFreshness);
+}
+
 #[test]
 fn i15_accepts_an_old_version_for_a_read_that_was_asked_before_the_new_one_was_known() {
-    let mut trace = one_applied();
+    let mut trace = cluster(3);
     trace.see(&Fact::Invoked { request: 1 }).see(&Fact::Invoked { request: 2 });
+    trace.elect(1, 6, &[2, 3]).take(1, &[entry(6, 6)]).take(2, &[entry(6, 6)]).commit(1, 6);
     trace.see(&answered(1, Answer::Written(EntryId::new(6, 6))));
     trace.see(&read(2, 5, Some(5))).is_legal();
     // Nor does an answer that nobody waits for any more bind later reads.
