@@ -10,7 +10,7 @@ use raft_core::rules::{Rejection, TermQuestion, TermVerdict};
 use raft_sim::liveness::{
     converges, majority_suffices, returns_quietly, serves_while_cut, stays_quiet,
 };
-use raft_sim::{Command, Flaws, Invariant, Scenario, World};
+use raft_sim::{Command, Flaws, Invariant, LinkFault, Links, Scenario, Span, World};
 use support::*;
 
 fn world(seed: u64) -> World {
@@ -23,7 +23,7 @@ fn broken(seed: u64, rules: Rules) -> World {
 }
 
 #[test]
-fn a_fresh_cluster_soon_agrees_serves_and_is_quiet() {
+fn l1_and_l3_accept_a_fresh_cluster() {
     let mut world = world(1);
     let converged = converges(&mut world).unwrap();
     assert!(converged.took_us < converged.limit_us / 2, "{converged:?}");
@@ -32,7 +32,7 @@ fn a_fresh_cluster_soon_agrees_serves_and_is_quiet() {
 }
 
 #[test]
-fn the_limit_grows_with_what_a_peer_has_missed() {
+fn l1_accepts_a_peer_that_has_missed_much_and_gives_it_longer() {
     let mut world = world(2);
     let before = converges(&mut world).unwrap().limit_us;
     let away = leader(&world).unwrap() % 5 + 1;
@@ -45,7 +45,7 @@ fn the_limit_grows_with_what_a_peer_has_missed() {
 }
 
 #[test]
-fn a_majority_suffices_and_a_minority_does_not() {
+fn l2_refuses_a_minority() {
     let mut world = world(3);
     let leader = converges(&mut world).unwrap().leader;
     majority_suffices(&mut world, &[leader, leader % 5 + 1]).unwrap();
@@ -53,8 +53,54 @@ fn a_majority_suffices_and_a_minority_does_not() {
     assert_eq!(stuck.invariant, Invariant::MajorityProgress);
 }
 
+/// The only one of the majority that has the last write is elected in the end, whoever tries before.
 #[test]
-fn a_cut_that_was_not_mended_is_noticed() {
+fn l2_accepts_a_majority_of_which_one_alone_has_the_last_write() {
+    let mut world = world(3);
+    let leader = converges(&mut world).unwrap().leader;
+    let others: Vec<_> = (1..=5).filter(|id| *id != leader).collect();
+    let &[first, second, third, fourth] = others.as_slice() else { panic!("five peers") };
+    world.apply(Command::Partition { groups: vec![vec![leader, first, second]] }).unwrap();
+    put(&mut world, "k", "v");
+    world.apply(Command::Partition { groups: vec![vec![third], vec![fourth]] }).unwrap();
+    for peer in [third, fourth] {
+        world.apply(Command::Campaign { peer }).unwrap();
+        world.run_until(world.now_us() + 10 * SECOND);
+    }
+    world.apply(Command::HealAll).unwrap();
+    let converged = majority_suffices(&mut world, &[leader, first]).unwrap();
+    assert!(converged.term > 10, "those who cannot win have tried for long: {converged:?}");
+    assert_eq!(get(&mut world, "k").as_deref(), Some("v"));
+}
+
+/// A follower whose disk is slow answers late, and late copies of old requests still arrive.
+#[test]
+fn l3_accepts_a_cluster_that_is_loud_for_a_while() {
+    let mut world = world(5);
+    converges(&mut world).unwrap();
+    put(&mut world, "k", "v");
+    let on = Links::All;
+    let delay = Span { min_us: 200_000, max_us: 2 * SECOND };
+    let fault = LinkFault::Replay { permille: 1_000, delay };
+    world.apply(Command::Link { on, fault }).unwrap();
+    for round in 0..30 {
+        put(&mut world, "k", &round.to_string());
+    }
+    world.apply(Command::HealAll).unwrap();
+    let sent = world.messages_sent();
+    stays_quiet(&mut world, 20).unwrap();
+    assert!(world.messages_sent() > sent);
+}
+
+/// It asks in vain all the time, and has missed a lot.
+#[test]
+fn l4_accepts_a_peer_that_was_away_for_long() {
+    let mut world = World::new(&careful()).unwrap();
+    returns_quietly(&mut world, 100).unwrap();
+}
+
+#[test]
+fn l1_refuses_a_cut_that_was_not_mended() {
     let mut world = world(4);
     let leader = converges(&mut world).unwrap().leader;
     let away = leader % 5 + 1;
@@ -65,7 +111,7 @@ fn a_cut_that_was_not_mended_is_noticed() {
 
 /// A leader at rest whose followers do not hear it in time campaigns again and again.
 #[test]
-fn terms_that_go_on_growing_are_noticed() {
+fn l3_refuses_terms_that_go_on_growing() {
     let mut world = world(5);
     converges(&mut world).unwrap();
     world.apply(Command::SetLoss { permille: 700 }).unwrap();
@@ -75,13 +121,12 @@ fn terms_that_go_on_growing_are_noticed() {
 
 /// Without pre-vote a peer that was cut off comes back with a higher term.
 #[test]
-fn a_return_that_deposes_the_leader_is_noticed() {
+fn l4_refuses_a_return_that_deposes_the_leader() {
     let mut world = world(6);
     let disturbed = returns_quietly(&mut world, 5).unwrap_err();
     assert_eq!(disturbed.invariant, Invariant::Undisturbed, "{disturbed}");
 }
 
-/// Faults first, then the question whether the cluster finds together again.
 /// A cluster that is meant to live with cuts.
 fn careful() -> Scenario {
     let mut scenario = Scenario::new(7);
@@ -110,6 +155,7 @@ fn a_leader_that_hears_nobody_and_stays_is_noticed() {
     assert_eq!(stuck.invariant, Invariant::Convergence, "{stuck}");
 }
 
+/// Faults first, then the question whether the cluster finds together again.
 fn stuck(rules: Rules, seeds: std::ops::Range<u64>) -> Option<(u64, Invariant)> {
     seeds.into_iter().find_map(|seed| {
         let mut dice = Dice::new(seed);
@@ -140,7 +186,7 @@ fn equal_time_outs_split_the_vote_for_ever() {
     // Ticks come at different moments, so that it takes slow links, too.
     let mut scenario = Scenario::new(1);
     scenario.settings.tick_us = 50_000;
-    scenario.settings.latency = raft_sim::Span { min_us: 100_000, max_us: 100_000 };
+    scenario.settings.latency = Span { min_us: 100_000, max_us: 100_000 };
     let mut world = World::with_rules(&scenario, rules).unwrap();
     let stuck = converges(&mut world).unwrap_err();
     assert_eq!(stuck.invariant, Invariant::Convergence, "{stuck}");

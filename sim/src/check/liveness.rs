@@ -15,8 +15,8 @@ use super::{Invariant, Violation};
 use crate::client::{Outcome, Reply};
 use crate::command::Command;
 use crate::faults::{LinkFault, Links};
-use crate::node::{Ear, Node};
-use crate::scenario::Op;
+use crate::node::{Ear, Node, REGION};
+use crate::scenario::{Op, Reads};
 use crate::world::World;
 
 /// Election time-outs, each the longest that a peer may draw, within which a cluster must agree.
@@ -321,7 +321,7 @@ fn disagreement(world: &World, alive: &[u64]) -> Option<(u64, String)> {
 }
 
 /// A write succeeds and reaches everybody, and a read finds it, whomever one asks. A follower may
-/// send a reader to its leader.
+/// send a reader to its leader, unless followers are to serve reads.
 fn serves(world: &mut World, alive: &[u64], rule: Invariant) -> Result<(), Violation> {
     let value = format!("{} us", world.now_us());
     writes(world, rule, &value)?;
@@ -329,8 +329,7 @@ fn serves(world: &mut World, alive: &[u64], rule: Invariant) -> Result<(), Viola
     let get = || Op::Get { key: KEY.into() };
     for to in std::iter::once(None).chain(alive.iter().copied().map(Some)) {
         let read = ask(world, rule, get(), to)?;
-        let sent_on = to.is_some() && matches!(read, Some(Outcome::Refused(_)));
-        if read != expected && !sent_on {
+        if read != expected && !(may_send_on(world, to) && is_sent_on(read.as_ref())) {
             let (peer, now) = (to.unwrap_or(0), format!("a read ends with {read:?}"));
             return Err(broken(world, rule, peer, format!("{value:?} was written"), now));
         }
@@ -347,6 +346,21 @@ fn serves(world: &mut World, alive: &[u64], rule: Invariant) -> Result<(), Viola
         }
         pass(world, world.scenario().settings.tick_us)?;
     }
+}
+
+/// Whether a peer that is asked for a read may point to another one.
+fn may_send_on(world: &World, to: Option<u64>) -> bool {
+    let settings = &world.scenario().settings;
+    let serves = settings.follower_reads && settings.reads != Reads::Log;
+    let peer = to.and_then(|to| world.node(to)?.peer());
+    let leads = peer.is_some_and(|peer| peer.raft().role() == StateRole::Leader);
+    to.is_some() && !serves && !leads
+}
+
+/// Whether a request ended with word that another peer leads.
+fn is_sent_on(outcome: Option<&Outcome>) -> bool {
+    let word = raft_kv::Error::NotLeader { region_id: REGION, leader: None }.to_string();
+    matches!(outcome, Some(Outcome::Refused(reason)) if *reason == word)
 }
 
 /// A write of [`KEY`] succeeds.
@@ -400,8 +414,7 @@ fn unbroken(world: &World) -> Result<(), Violation> {
     world.violation().cloned().map_or(Ok(()), Err)
 }
 
-/// Each peer's term and the leader that it knows.
-/// Terms and leaders of the members. One who missed its removal, and of whose members none is left
+/// The terms of the members and the leaders that they know. One who missed its removal, and of whose members none is left
 /// to tell it, campaigns for ever; that is nobody's business as long as the members stay as they are.
 fn terms(world: &World) -> Vec<(u64, u64, u64)> {
     let members = members(world);
@@ -415,4 +428,29 @@ fn in_words(&(id, term, leader): &(u64, u64, u64)) -> String {
 
 fn broken(world: &World, rule: Invariant, peer: u64, before: String, now: String) -> Violation {
     Violation { invariant: rule, at_us: world.now_us(), peer, entry: None, before, now }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::Scenario;
+
+    #[test]
+    fn l1_takes_nothing_but_word_of_the_leader_for_the_answer_of_a_follower() {
+        for follower_reads in [false, true] {
+            let mut scenario = Scenario::new(1);
+            scenario.settings.follower_reads = follower_reads;
+            let mut world = World::new(&scenario).unwrap();
+            let leader = converges(&mut world).unwrap().leader;
+            let follower = leader % 5 + 1;
+            let may = [None, Some(leader), Some(follower)].map(|to| may_send_on(&world, to));
+            assert_eq!(may, [false, false, !follower_reads]);
+            let read = Op::Get { key: KEY.into() };
+            let read = ask(&mut world, Invariant::Convergence, read, Some(follower)).unwrap();
+            assert_eq!(is_sent_on(read.as_ref()), !follower_reads, "{read:?}");
+        }
+        let other = Outcome::Refused("the key is not in the region".into());
+        assert!(!is_sent_on(Some(&other)) && !is_sent_on(Some(&Outcome::Unknown)));
+        assert!(!is_sent_on(None));
+    }
 }
