@@ -116,6 +116,8 @@ impl Nemesis {
             scenario.settings.reads = Reads::Lease;
             scenario.settings.check_quorum = true;
         }
+        // A state machine may be slow: it lags behind what is committed.
+        scenario.settings.apply_bytes_max = rng.pick(&[1, 300, 1 << 20, 1 << 20]);
         faults.sort_by_cached_key(|timed| timed.at_us);
         faults.truncate(COMMANDS_MAX - REQUESTS_MAX - 1);
         commands.extend(faults);

@@ -117,9 +117,6 @@ impl Branch {
             Self::SnapshotOld => "a store throws the pieces of an old snapshot away",
             Self::SnapshotInLog => "a leader sends a snapshot to those only who lack where it ends",
             Self::SessionExpired => "no run has more sessions than a store remembers",
-            Self::ReadWaits | Self::SnapshotLags => {
-                "a peer of a world applies what is committed at once"
-            }
             _ => return None,
         })
     }

@@ -21,7 +21,7 @@ pub const BUSY_US: u64 = 30_000_000;
 /// survives, each on in about half of the runs. Every checker is on, as in every trial.
 ///
 /// Protocol switches, time-outs and log collection are drawn, as in a sweep. Only what would bound
-/// the rate is not: a message carries many entries, and many are under way.
+/// the rate is not: a message carries many entries, many are under way, and a write applies many.
 pub fn busy() -> Trial {
     let span = Some(Span { min_us: 1_000, max_us: 10_000 });
     let nemesis = NemesisSettings {
@@ -40,6 +40,7 @@ pub fn busy() -> Trial {
     trial.tweak = |settings| {
         settings.append_bytes_max = 1 << 20;
         settings.appends_in_flight_max = 256;
+        settings.apply_bytes_max = 1 << 20;
     };
     trial
 }

@@ -340,6 +340,7 @@ impl Trial {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::flaws::{Flaws, Order};
     use crate::scenario::TimedCommand;
 
     #[test]
@@ -365,6 +366,30 @@ mod tests {
         scenario.commands.push(TimedCommand { at_us: 6_000_000, command: Command::HealAll });
         let verdict = judge(&scenario, Variant::from(rules)).unwrap();
         assert_eq!(verdict.violation.map(|v| v.invariant), Some(Invariant::Convergence));
+    }
+
+    fn short() -> NemesisSettings {
+        NemesisSettings { faults_us: Some(5_000_000), ..NemesisSettings::default() }
+    }
+
+    #[test]
+    fn i20_refuses_a_run_that_something_outside_decides() {
+        for order in [Order::Map, Order::Hash { bits: 64 }] {
+            let flaws = Flaws { order, ..Flaws::default() };
+            let variant = Variant { flaws, ..Variant::default() };
+            let trial = Trial { variant, ..Trial::honest(short()) };
+            let rule = trial.run_twice(1).unwrap().violation.map(|violation| violation.invariant);
+            assert_eq!(rule, Some(Invariant::Determinism), "{order:?}");
+        }
+    }
+
+    #[test]
+    fn i20_accepts_a_run_that_is_watched_and_one_that_is_not() {
+        let scenario = Trial::honest(short()).scenario(1);
+        let mut heard = 0;
+        let watched = watch(&scenario, Variant::default(), true, &mut |_| heard += 1).unwrap();
+        let alone = judge(&scenario, counting()).unwrap();
+        assert!(watched.is_as(&alone) && heard > 1_000, "{heard}");
     }
 
     #[test]
