@@ -7,7 +7,8 @@
 //!
 //! Each record has a checksum, taken when it was written. All records that nobody damaged equal
 //! theirs, so only those of damaged records are kept; a peer that starts compares them, and stops at
-//! the first that differs. It never serves what it read there.
+//! the first that differs. It never serves what it read there. A write has a checksum as well: one of
+//! which only a part is there is noticed in the same way.
 
 use bytes::Bytes;
 use raft_kv::{Batches, Engines, MemEngine, WriteBatch, keys};
@@ -34,6 +35,15 @@ struct Damage {
     returned: Bytes,
 }
 
+/// A write of which only some records are there.
+#[derive(Clone, Debug)]
+struct Torn {
+    there: usize,
+    of: usize,
+    /// What takes them back.
+    undo: Batches,
+}
+
 /// One machine's disk.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Disk {
@@ -47,6 +57,9 @@ pub(crate) struct Disk {
     full: bool,
     fails_write: bool,
     fails_sync: bool,
+    /// The next write will be torn.
+    tears: bool,
+    torn: Option<Torn>,
     damages: Vec<Damage>,
     image: Option<Engines>,
     /// It was set back to an earlier state: outside Raft's model.
@@ -79,6 +92,8 @@ impl Disk {
     pub(crate) fn accept(&mut self) -> Result<(), &'static str> {
         if self.full {
             Err("its disk is full")
+        } else if self.tears {
+            Err("its disk lost power in the middle of a write")
         } else if std::mem::take(&mut self.fails_write) {
             Err("its disk failed to write")
         } else {
@@ -109,9 +124,44 @@ impl Disk {
         Ok(())
     }
 
+    /// Whether the next write is torn.
+    pub(crate) fn tears(&self) -> bool {
+        self.tears
+    }
+
+    /// The power goes in the middle of this write. Returns what of it is there: of its records the
+    /// first half, or the `last`.
+    pub(crate) fn tear(&mut self, batches: &Batches, last: bool) -> Batches {
+        (self.tears, self.flush_planned) = (false, false);
+        let raft = batches.raft.iter().map(|record| (Side::Raft, record));
+        let kv = batches.kv.iter().map(|record| (Side::Kv, record));
+        let records: Vec<_> = raft.chain(kv).collect();
+        let of = records.len();
+        let mut half = Batches::default();
+        for (side, (key, value)) in
+            records.into_iter().skip(if last { of - of / 2 } else { 0 }).take(of / 2)
+        {
+            let batch = side.of_batches(&mut half);
+            match value {
+                Some(value) => batch.put(key.clone(), value.clone()),
+                None => batch.delete(key.clone()),
+            }
+        }
+        let before = self.durable.clone();
+        self.write(&half);
+        let undo = difference(&self.durable, &before);
+        // Of a write of one record there is all or nothing.
+        self.torn = (of > 1).then_some(Torn { there: of / 2, of, undo });
+        half
+    }
+
     /// Makes one write durable.
     pub(crate) fn write(&mut self, batches: &Batches) {
         self.durable.write(batches);
+        if self.torn.is_some() {
+            // Who goes on after it has not noticed.
+            self.torn = None;
+        }
         if !self.damages.is_empty() {
             self.forget_overwritten();
         }
@@ -150,6 +200,7 @@ impl Disk {
             DiskFault::Full => self.full = true,
             DiskFault::FailWrite => self.fails_write = true,
             DiskFault::FailSync => self.fails_sync = true,
+            DiskFault::Tear => self.tears = true,
             DiskFault::Corrupt { record } => self.damage(record),
             DiskFault::KeepImage => self.image = Some(self.durable.clone()),
             DiskFault::Mend => self.mend(),
@@ -161,6 +212,7 @@ impl Disk {
     pub(crate) fn replace(&mut self, durable: Engines) {
         self.durable = durable;
         self.damages.clear();
+        self.torn = None;
         self.set_back = true;
     }
 
@@ -168,10 +220,14 @@ impl Disk {
         self.image.as_ref()
     }
 
-    /// The disk works, and its damaged records are restored from a good copy.
+    /// The disk works, its damaged records are restored from a good copy, and a torn write is taken
+    /// back.
     fn mend(&mut self) {
         (self.sync, self.full) = (None, false);
-        (self.fails_write, self.fails_sync) = (false, false);
+        (self.fails_write, self.fails_sync, self.tears) = (false, false, false);
+        if let Some(Torn { undo, .. }) = self.torn.take() {
+            self.write(&undo);
+        }
         for Damage { side, key, written, .. } in std::mem::take(&mut self.damages) {
             self.durable.write(&side.put(key, written));
         }
@@ -208,11 +264,17 @@ impl Disk {
         !self.unsynced.is_empty()
     }
 
-    /// Compares every record with its checksum.
+    /// Compares the last write and every record with its checksum.
     ///
     /// # Errors
-    /// The first record that differs, in words.
+    /// The first that differs, in words.
     pub(crate) fn verify(&self) -> Result<(), String> {
+        if let Some(Torn { there, of, .. }) = &self.torn {
+            return Err(format!(
+                "the last write on its disk is torn: {there} of {of} records are there, and its \
+                 checksum is that of all"
+            ));
+        }
         for damage in &self.damages {
             let found = damage.side.of(&self.durable).get(&damage.key);
             let found = found.map(|value| fingerprint(value)).unwrap_or_default();
@@ -236,12 +298,16 @@ impl Side {
         }
     }
 
+    fn of_batches(self, batches: &mut Batches) -> &mut WriteBatch {
+        match self {
+            Self::Raft => &mut batches.raft,
+            Self::Kv => &mut batches.kv,
+        }
+    }
+
     fn put(self, key: Bytes, value: Bytes) -> Batches {
         let mut batches = Batches::default();
-        match self {
-            Self::Raft => batches.raft.put(key, value),
-            Self::Kv => batches.kv.put(key, value),
-        }
+        self.of_batches(&mut batches).put(key, value);
         batches
     }
 
@@ -314,6 +380,29 @@ mod tests {
         disk.set(DiskFault::Mend);
         assert_eq!((disk.verify(), value(&disk, "b")), (Ok(()), Some(Bytes::new())));
         assert_eq!(value(&disk, "a").as_deref(), Some(&b"two"[..]));
+    }
+
+    #[test]
+    fn of_a_torn_write_half_is_there_until_it_is_taken_back() {
+        let mut disk = Disk::default();
+        disk.write(&write("a", "old"));
+        disk.set(DiskFault::Tear);
+        assert!(disk.accept().is_err() && disk.tears());
+        let mut both = write("a", "new");
+        both.kv.put(keys::data("default", b"b"), Bytes::from_static(b"new"));
+        disk.tear(&both, false);
+        let has = |disk: &Disk| ["a", "b"].map(|key| value(disk, key));
+        assert_eq!(has(&disk), [Some(Bytes::from_static(b"new")), None]);
+        assert!(disk.verify().unwrap_err().contains("1 of 2 records"));
+        disk.set(DiskFault::Mend);
+        assert_eq!((disk.verify(), disk.accept()), (Ok(()), Ok(())));
+        assert_eq!(has(&disk), [Some(Bytes::from_static(b"old")), None]);
+        disk.tear(&both, true);
+        let new = Bytes::from_static(b"new");
+        assert_eq!(has(&disk), [Some(Bytes::from_static(b"old")), Some(new)]);
+        disk.set(DiskFault::Mend);
+        disk.tear(&write("a", "new"), true);
+        assert_eq!((disk.verify(), has(&disk)[0].clone()), (Ok(()), Some("old".into())));
     }
 
     #[test]

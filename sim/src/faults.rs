@@ -162,6 +162,9 @@ pub enum DiskFault {
     FailWrite,
     /// The next sync fails. What was not synced before may be durable or not, and the peer stops.
     FailSync,
+    /// The power goes in the middle of the next write, of which half is there, the first or the last.
+    /// The peer notices when it starts the next time, and stops.
+    Tear,
     /// It returns a record otherwise than it was written. The peer notices when it starts the next
     /// time: it stops and says which record. If the record is overwritten before, nobody notices.
     Corrupt {
@@ -175,7 +178,8 @@ pub enum DiskFault {
     RollBack,
     /// The machine stops, and its disk is as on the first day. Outside Raft's model, too.
     Wipe,
-    /// It works as the settings say, and damaged records are restored from a good copy.
+    /// It works as the settings say. Damaged records are restored from a good copy, and a torn write
+    /// is taken back.
     Mend,
 }
 
@@ -374,6 +378,7 @@ impl fmt::Display for DiskFault {
             Self::Full => f.write_str("is full"),
             Self::FailWrite => f.write_str("will fail its next write"),
             Self::FailSync => f.write_str("will fail its next sync"),
+            Self::Tear => f.write_str("will tear its next write"),
             Self::Corrupt { .. } => f.write_str("has a damaged record"),
             Self::KeepImage => f.write_str("is copied"),
             Self::RollBack => f.write_str(

@@ -300,7 +300,9 @@ impl FaultClass {
                 DiskFault::Slow { sync: Span { min_us: max_us / 4, max_us } }
             }
             Self::FullDisks => DiskFault::Full,
-            Self::DiskErrors => plan.rng.pick(&[DiskFault::FailWrite, DiskFault::FailSync]),
+            Self::DiskErrors => {
+                plan.rng.pick(&[DiskFault::FailWrite, DiskFault::FailSync, DiskFault::Tear])
+            }
             Self::Damage => {
                 // Nobody looks at a record before the next start.
                 plan.at(1, Command::Crash { peer });
@@ -318,6 +320,9 @@ impl FaultClass {
             plan.at(0, disk(fault));
         }
         let mended_us = plan.a_while();
+        if fault == DiskFault::Tear {
+            plan.at(mended_us / 2, Command::Restart { peer });
+        }
         plan.at(mended_us, disk(DiskFault::Mend));
         plan.at(mended_us, Command::Restart { peer });
     }

@@ -147,6 +147,18 @@ impl World {
         }
     }
 
+    /// The power goes in the middle of a write. Nobody is told of the half that is there, and no peer
+    /// can start with it. What waited for a sync came before it.
+    pub(super) fn tear_off(&mut self, id: u64, batches: &Batches) {
+        self.flush(id);
+        let last = self.rng.chance(500);
+        let Some(node) = self.nodes.get_mut(id) else { return };
+        let half = node.disk.tear(batches, last);
+        self.note(What::Torn { peer: id });
+        self.record_change(id, half);
+        self.crash(id);
+    }
+
     pub(super) fn set_disk(&mut self, id: u64, fault: DiskFault) {
         match fault {
             DiskFault::Wipe => {

@@ -176,6 +176,9 @@ impl World {
         }
         let Some(node) = self.nodes.get_mut(id) else { return };
         if let Err(reason) = node.disk.accept() {
+            if node.disk.tears() {
+                return self.tear_off(id, &work.batches);
+            }
             if !self.flaws.ignored_errors {
                 return self.write_failed(id, reason);
             }

@@ -99,3 +99,34 @@ fn healing_all_lets_clients_be_heard_once_again() {
     put(&mut world, "k", "v");
     assert_eq!(count(&world, |w| matches!(w, What::AttemptCopied { .. })), 0);
 }
+
+/// A store remembers so many sessions. Whoever was forgotten is told so, takes nothing for done that
+/// may not be, and goes on in a new session.
+#[test]
+fn a_client_whose_session_was_forgotten_opens_another() {
+    let mut scenario = Scenario::new(7);
+    scenario.settings.sessions = true;
+    let mut world = World::new(&scenario).unwrap();
+    elect(&mut world);
+    let ask = |world: &mut World, client: u64, value: &str| {
+        let op = put_op(&format!("k{client}"), value);
+        apply(world, Command::Request { client, op: op.clone(), to: None });
+        // It may have asked for a session after that.
+        world.requests().rev().find(|request| request.op == op).unwrap().id
+    };
+    let first = ask(&mut world, 0, "first");
+    run_for(&mut world, SECOND);
+    assert_eq!(outcome(&world, first), Some(Outcome::Done(Reply::Written)));
+    for _ in 0..raft_kv::SESSIONS_MAX {
+        apply(&mut world, Command::Request { client: 1, op: Op::OpenSession, to: None });
+    }
+    run_for(&mut world, 5 * SECOND);
+    let second = ask(&mut world, 0, "second");
+    run_for(&mut world, SECOND);
+    assert!(matches!(outcome(&world, second), Some(Outcome::Refused(_) | Outcome::Unknown)));
+    assert_eq!(get(&mut world, "k0").as_deref(), Some("first"), "it was not executed");
+    let third = ask(&mut world, 0, "third");
+    run_for(&mut world, SECOND);
+    assert_eq!(outcome(&world, third), Some(Outcome::Done(Reply::Written)));
+    assert_eq!(get(&mut world, "k0").as_deref(), Some("third"));
+}

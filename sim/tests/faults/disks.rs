@@ -182,6 +182,55 @@ fn a_damaged_record_is_never_served_the_peer_stops_and_names_it() {
     assert!(is_up(&world, victim) && !world.node(victim).unwrap().is_outside_the_model());
 }
 
+/// Half of a write is on the disk, in as many ways as there are writes.
+#[test]
+fn a_torn_write_is_noticed_at_the_next_start_and_taken_back() {
+    let mut torn = 0;
+    for seed in 0..10 {
+        let (mut world, leader) = led(seed);
+        put(&mut world, "k", "old");
+        set(&mut world, leader, DiskFault::Tear);
+        send(&mut world, put_op("k", "new"), None);
+        run_for(&mut world, SECOND);
+        assert!(!is_up(&world, leader));
+        assert_eq!(count(&world, |w| matches!(w, What::Torn { .. })), 1);
+        apply(&mut world, Command::Restart { peer: leader });
+        if world.node(leader).unwrap().failure().is_some() {
+            torn += 1;
+            assert!(failure(&world, leader).contains("is torn"), "{}", failure(&world, leader));
+            run_for(&mut world, SECOND);
+            assert!(!is_up(&world, leader));
+        }
+        set(&mut world, leader, DiskFault::Mend);
+        apply(&mut world, Command::Restart { peer: leader });
+        run_for(&mut world, 3 * SECOND);
+        assert_eq!(on_disk(&world, leader, "k").as_deref(), Some("new"), "the others had it");
+    }
+    assert!(torn > 5, "{torn}");
+}
+
+/// Who compares no checksums finds records that contradict each other, if they happen to.
+#[test]
+fn a_driver_that_checks_no_checksum_may_see_a_torn_write_all_the_same() {
+    let flaws = Flaws { unchecked_records: true, ..Flaws::default() };
+    let is_seen = |seed| {
+        let (mut world, leader) = flawed(seed, flaws);
+        for round in 0..5 {
+            world.apply(Command::Disk { peer: leader, fault: DiskFault::Tear }).unwrap();
+            let op = put_op("k", &round.to_string());
+            world.apply(Command::Request { client: 0, op, to: None }).unwrap();
+            world.run_until(world.now_us() + SECOND);
+            world.apply(Command::Restart { peer: leader }).unwrap();
+            world.run_until(world.now_us() + SECOND);
+        }
+        let refused =
+            world.node(leader).unwrap().failure().is_some_and(|why| !why.contains("torn"));
+        let rule = world.violation().map(|violation| violation.invariant);
+        refused || rule == Some(Invariant::DiskMirror)
+    };
+    assert!((0..40).any(is_seen));
+}
+
 #[test]
 fn a_wiped_disk_makes_a_peer_forget_and_the_page_is_told_that_this_is_no_fault_of_rafts() {
     let (mut world, leader) = led(8);
