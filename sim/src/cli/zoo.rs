@@ -26,7 +26,8 @@ pub(crate) fn zoo(args: &ZooArgs, out: &Output) -> Result<u8, String> {
     let mut progress = Progress::new(out, "hunts", bugs.len() as u64 * starts);
     let hunts = bugs.iter().flat_map(|bug| (0..starts).map(move |start| (*bug, start)));
     let work = |(bug, start): (&Bug, u64)| {
-        hunt(bug, args.from.wrapping_add(start.wrapping_mul(START)), args.seeds)
+        let kill = hunt(bug, args.from.wrapping_add(start.wrapping_mul(START)), args.seeds);
+        kill.map(|kill| (bug.is_survived(&kill.scenario), kill))
     };
     let mut kills = Vec::new();
     let mut results = Vec::new();
@@ -62,7 +63,8 @@ pub(crate) fn zoo(args: &ZooArgs, out: &Output) -> Result<u8, String> {
              their stories"
         ));
     }
-    Ok(if free == 0 && stories + missing == results.len() { CLEAN } else { BROKEN })
+    let fair = results.iter().all(|result| result.honest != Some(false));
+    Ok(if free == 0 && fair && stories + missing == results.len() { CLEAN } else { BROKEN })
 }
 
 /// What became of a bug.
@@ -70,6 +72,8 @@ struct Hunted<'a> {
     bug: &'a Bug,
     /// One for each start; none where it was not caught.
     kills: Vec<Option<Kill>>,
+    /// Whether an honest cluster plays what caught it and breaks nothing; none if nothing did.
+    honest: Option<bool>,
     /// Seeds tried at most, from each start.
     tried: u64,
     missing: Option<&'static str>,
@@ -85,13 +89,16 @@ const HEAD: &str = "\
 | --- | --- | --- | --- | --- | --- | --- |";
 
 impl<'a> Hunted<'a> {
-    fn new(bug: &'a Bug, kills: Vec<Option<Kill>>, tried: u64) -> Self {
+    fn new(bug: &'a Bug, kills: Vec<Option<(bool, Kill)>>, tried: u64) -> Self {
+        let honest =
+            kills.iter().flatten().map(|(honest, _)| *honest).reduce(|all, one| all && one);
+        let kills = kills.into_iter().map(|kill| Some(kill?.1)).collect();
         let missing = match bug.make {
             Make::Missing(reason) => Some(reason),
             Make::Broken(_) => None,
         };
         let told = Directed::of(bug.id).map(|told| (told, told.caught()));
-        Self { bug, kills, tried, missing, told, written: None }
+        Self { bug, kills, honest, tried, missing, told, written: None }
     }
 
     fn is_caught(&self) -> bool {
@@ -146,10 +153,14 @@ impl<'a> Hunted<'a> {
             Some(_) => out.paint(Colour::Red, "; its story does not show it"),
             None => String::new(),
         };
+        let unfair = match self.honest {
+            Some(false) => out.paint(Colour::Red, "; an honest cluster breaks it, too"),
+            _ => String::new(),
+        };
         let written = self.written.as_ref().map_or_else(String::new, |(path, commands)| {
             format!("; {commands} commands in {}", path.display())
         });
-        out.say(&format!("{id:>2} {name}: {verdict}{story}{written}"));
+        out.say(&format!("{id:>2} {name}: {verdict}{unfair}{story}{written}"));
         out.tell(&self.json());
     }
 
@@ -186,6 +197,7 @@ impl<'a> Hunted<'a> {
             "seed": median.map(|kill| kill.seed),
             "starts": starts.collect::<Vec<_>>(),
             "expected": expected.iter().map(|rule| rule.id()).collect::<Vec<_>>(),
+            "honest": self.honest,
             "as_expected": invariant.is_some_and(|rule| expected.contains(&rule)),
             "missing": self.missing,
             "directed": self.is_told(),
