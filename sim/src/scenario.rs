@@ -17,6 +17,9 @@ const KEY_BYTES_MAX: usize = 64;
 const BATCH_MAX: usize = 16;
 const VALUE_BYTES_MAX: usize = 1_024;
 pub(crate) const HOUR_US: u64 = 3_600_000_000;
+/// How late a command may come: as long as somebody may have played in the page, and not so long that
+/// a file takes for ever.
+const COMMAND_US_MAX: u64 = 24 * HOUR_US;
 
 /// Everything that decides a run. The same scenario gives the same run on every platform.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -296,7 +299,7 @@ impl fmt::Display for Op {
 #[derive(Clone, Debug, Error, PartialEq)]
 #[non_exhaustive]
 pub enum ScenarioError {
-    /// It was written by a newer version.
+    /// It was written by another version.
     #[error("the scenario has version {0}, this program reads version {VERSION}")]
     Version(u32),
     /// A setting is outside its range.
@@ -385,6 +388,9 @@ impl Scenario {
             if pair[1].at_us < pair[0].at_us {
                 return Err(ScenarioError::Order(position + 1));
             }
+        }
+        if let Some(last) = self.commands.last() {
+            in_range("time of a command", last.at_us, 0, COMMAND_US_MAX)?;
         }
         self.commands.iter().try_for_each(|timed| timed.command.validate(self.stores()))
     }
@@ -547,6 +553,9 @@ mod tests {
         assert!(commands(vec![(2, Command::Heal), (1, Command::Heal)]).contains("earlier"));
         let twice = Command::Partition { groups: vec![vec![1], vec![1]] };
         assert!(commands(vec![(1, twice)]).contains("two groups"));
+        assert!(
+            commands(vec![(1, Command::Heal), (u64::MAX, Command::Heal)]).contains("time of a")
+        );
         let key = "k".repeat(65);
         let get = Command::Request { client: 0, op: Op::Get { key }, to: None };
         assert!(commands(vec![(1, get)]).contains("key length"));

@@ -101,6 +101,11 @@ fn a_file_that_is_no_scenario_is_refused() {
         (r#"{"version":1,"seed":1,"peers":3,"magic":1}"#, "unknown field"),
         (r#"{"version":1,"seed":1,"peers":0}"#, "number of peers"),
         (r#"{"version":9,"seed":1,"peers":3}"#, "version 9"),
+        (r#"{"version":0,"seed":1,"peers":3}"#, "version 0"),
+        (
+            r#"{"version":1,"seed":1,"peers":3,"commands":[{"at_us":18446744073709551615,"command":"heal"}]}"#,
+            "time of a command",
+        ),
     ] {
         let refused = read(text);
         assert_eq!(refused.code, 2, "{text}");
@@ -137,6 +142,31 @@ fn a_sweep_that_met_too_little_is_no_success() {
     let little = run("sweep --seeds 0..2 --faults-for 2s --least 100 --json");
     assert_eq!(little.code, 3, "{little:?}");
     assert!(!little.json()["shortfall"].as_array().unwrap().is_empty());
+}
+
+#[test]
+fn a_part_without_a_seed_says_so() {
+    let empty = run("sweep --seeds 0..2 --shard 2/3");
+    assert_eq!(empty.code, 0, "{empty:?}");
+    assert_eq!(empty.out, "part 2/3 of 0..2 has no seed\n");
+    assert_eq!(run("sweep --seeds 0..2 --shard 2/3 --json").json()["seeds_planned"], 0);
+}
+
+#[test]
+fn a_run_that_fails_says_how_to_get_its_scenario() {
+    let long = run("run --seed 1 --bug 4 --faults-for 60s --requests 50");
+    assert_eq!(long.code, 1, "{long:?}");
+    let hint = "raft-sim shrink --seed 1 --bug 4 --requests 50 --faults-for 60s --out FILE";
+    assert!(long.out.contains(hint), "{}", long.out);
+    let out = folder("long").join("long.json");
+    let path = out.to_str().unwrap();
+    let written = run(&format!("run --seed 1 --bug 4 --faults-for 60s --requests 50 --out {path}"));
+    assert_eq!(written.code, 1, "{written:?}");
+    assert!(written.out.contains(&format!("written to {path}")), "{}", written.out);
+    let digest = |text: &str| text.lines().find(|line| line.contains("digest")).unwrap().to_owned();
+    let again = run(&format!("run {path} --bug 4"));
+    assert_eq!((again.code, digest(&again.out)), (1, digest(&long.out)));
+    assert!(run("run --seed 1 --peers 1 --faults-for 1s").out.contains("\n1 peer, "));
 }
 
 #[test]
@@ -281,6 +311,7 @@ fn the_zoo_tells_of_each_bug() {
     assert_eq!(bugs[0]["starts"].as_array().unwrap().len(), 3);
     assert_eq!((&bugs[2]["caught"], &bugs[2]["invariant"]), (&false.into(), &Value::Null));
     assert!(bugs[2]["missing"].is_string());
+    assert_eq!((&bugs[0]["honest"], &bugs[2]["honest"]), (&true.into(), &Value::Null));
     assert_eq!((&bugs[0]["directed"], &bugs[2]["directed"]), (&true.into(), &false.into()));
     assert!(bugs[0]["story"].as_str().unwrap().contains("n1 and n2 campaign"));
     let alive = run("zoo --id 4 --seeds 0 --json");
@@ -324,6 +355,8 @@ fn a_history_is_judged_with_a_reason() {
         let args: Vec<_> = ["check-history", "-"].iter().chain(args).copied().collect();
         run_with(&args, &format!("{write}{read}\n"))
     };
+    let marked = run_with(&["check-history", "-"], &format!("\u{feff}{write}"));
+    assert_eq!((marked.code, marked.err.as_str()), (0, ""), "a byte order mark is no part of it");
     let fresh = r#"{"process":2,"type":"ok","value":"a","time":9}"#;
     let right = judge(fresh, &["--json", "--witness"]);
     assert_eq!((right.code, &right.json()["verdict"]), (0, &"linearizable".into()));

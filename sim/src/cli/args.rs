@@ -73,6 +73,17 @@ pub(crate) struct Which {
     pub(crate) drawn: Drawn,
 }
 
+impl Which {
+    /// The same as arguments.
+    pub(crate) fn words(&self) -> String {
+        let drawn = self.drawn.words();
+        match (&self.scenario, self.seed) {
+            (Some(path), _) => format!("{}{drawn}", path.display()),
+            (None, seed) => format!("--seed {}{drawn}", seed.unwrap_or(0)),
+        }
+    }
+}
+
 /// What seeds draw, and what cluster they torment.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Drawn {
@@ -106,6 +117,20 @@ impl Drawn {
         settings.requests_per_second = self.requests.or(settings.requests_per_second);
         settings
     }
+
+    /// The same as arguments, each after a space.
+    pub(crate) fn words(&self) -> String {
+        let bug = self.bug.map(|bug| format!(" --bug {}", bug.id));
+        let peers = self.peers.map(|peers| format!(" --peers {peers}"));
+        let requests = self.requests.map(|requests| format!(" --requests {requests}"));
+        let time = self.faults_for.map(|time| match (time.as_secs(), time.subsec_millis()) {
+            (secs, 0) => format!(" --faults-for {secs}s"),
+            _ => format!(" --faults-for {}ms", time.as_millis()),
+        });
+        let names: Vec<_> = self.faults.iter().map(crate::output::name_of).collect();
+        let faults = (!names.is_empty()).then(|| format!(" --faults {}", names.join(",")));
+        [bug, peers, requests, time, faults].into_iter().flatten().collect()
+    }
 }
 
 #[derive(Debug, clap::Args)]
@@ -113,10 +138,14 @@ impl Drawn {
 Examples:
   raft-sim run scenario.json
   raft-sim run --seed 17
-  raft-sim run --seed 17 --bug 4 --json")]
+  raft-sim run --seed 17 --bug 4 --json
+  raft-sim run --seed 17 --out seed-17.json       what is it that this seed draws?")]
 pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) which: Which,
+    /// Write what is run to this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]

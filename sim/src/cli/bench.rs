@@ -29,7 +29,7 @@ pub(crate) fn bench(args: &BenchArgs, out: &Output) -> Result<u8, String> {
     tell(&load, start.elapsed().as_secs_f64(), args.no_faults, out);
     for failure in &load.batch.failures {
         out.say(&out.violation(&failure.violation));
-        out.say_link(&failure.scenario);
+        out.say_link(&failure.scenario, "");
     }
     Ok(if load.batch.failures.is_empty() { CLEAN } else { BROKEN })
 }

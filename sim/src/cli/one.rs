@@ -13,7 +13,11 @@ use crate::{BROKEN, CLEAN, file};
 pub(crate) fn run(args: &RunArgs, out: &Output) -> Result<u8, String> {
     let (scenario, trial) = file::scenario(&args.which)?;
     let verdict = judge(&scenario, trial.variant).map_err(|error| error.to_string())?;
-    out.say_verdict(&verdict);
+    out.say_verdict(&verdict, &args.which.words());
+    if let Some(path) = &args.out {
+        file::write(path, &scenario)?;
+        out.say(&format!("written to {}", path.display()));
+    }
     out.tell(&out.verdict(&verdict));
     Ok(if verdict.violation.is_some() { BROKEN } else { CLEAN })
 }
@@ -38,7 +42,7 @@ pub(crate) fn replay(args: &ReplayArgs, out: &Output) -> Result<u8, String> {
     let verdict = watch(&scenario, trial.variant, inside, &mut listener);
     let verdict = verdict.map_err(|error| error.to_string())?;
     last.iter().for_each(|line| print(line));
-    out.say_verdict(&verdict);
+    out.say_verdict(&verdict, &args.which.words());
     out.tell(&out.verdict(&verdict));
     if let Some(expected) = args.digest.filter(|digest| *digest != verdict.digest) {
         let found = verdict.digest;
@@ -76,7 +80,7 @@ pub(crate) fn shrink(args: &ShrinkArgs, out: &Output) -> Result<u8, String> {
     let (before, after) = (scenario.commands.len(), shrunk.scenario.commands.len());
     let tries = shrunk.tries;
     let unfinished = if shrunk.finished { "" } else { ", not to the end" };
-    out.say_verdict(&small);
+    out.say_verdict(&small, "");
     out.say(&format!("{before} commands to {after} in {tries} runs{unfinished}"));
     match &args.out {
         Some(path) => out.say(&format!("written to {}", path.display())),

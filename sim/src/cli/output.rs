@@ -73,8 +73,8 @@ impl Output {
         self.paint(Colour::Red, &violation.to_string())
     }
 
-    /// How a run went, in a few lines.
-    pub(crate) fn say_verdict(&self, verdict: &Verdict) {
+    /// How a run went, in a few lines. `again` is how to name it on the command line.
+    pub(crate) fn say_verdict(&self, verdict: &Verdict, again: &str) {
         let Verdict { violation, virtual_us, events, digest, scenario, .. } = verdict;
         match violation {
             None => self.say(&self.paint(Colour::Green, "no rule is broken")),
@@ -82,19 +82,22 @@ impl Output {
         }
         let time = seconds(*virtual_us);
         self.say(&format!(
-            "{} peers, {} commands, {time:.3} virtual s, {events} events, digest {digest:016x}",
-            scenario.peers,
+            "{}, {} commands, {time:.3} virtual s, {events} events, digest {digest:016x}",
+            peers(scenario.peers),
             scenario.commands.len()
         ));
         if violation.is_some() {
-            self.say_link(scenario);
+            self.say_link(scenario, again);
         }
     }
 
-    pub(crate) fn say_link(&self, scenario: &Scenario) {
+    pub(crate) fn say_link(&self, scenario: &Scenario, again: &str) {
         match self.link(scenario) {
             Some(link) => self.say(&format!("open it: {link}")),
-            None => self.say("too long for a link: raft-sim shrink makes it shorter"),
+            None if again.is_empty() => self.say("too long for a link"),
+            None => self.say(&format!(
+                "too long for a link: raft-sim shrink {again} --out FILE makes it shorter"
+            )),
         }
     }
 
@@ -125,6 +128,11 @@ pub(crate) fn violation_json(violation: &Violation) -> Value {
         "before": before,
         "now": now,
     })
+}
+
+/// So many peers, in words.
+pub(crate) fn peers(count: u64) -> String {
+    if count == 1 { "1 peer".into() } else { format!("{count} peers") }
 }
 
 /// Virtual seconds.

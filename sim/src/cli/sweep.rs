@@ -11,7 +11,7 @@ use raft_sim::{FaultClass, Invariant, Scenario, ScenarioError};
 use serde_json::{Map, Value, json};
 
 use crate::args::SweepArgs;
-use crate::output::{Colour, Output, Progress, name_of, seconds, violation_json};
+use crate::output::{Colour, Output, Progress, name_of, peers, seconds, violation_json};
 use crate::parallel::in_order;
 use crate::{BROKEN, CLEAN, TOO_LITTLE, file};
 
@@ -33,7 +33,7 @@ pub(crate) fn sweep(args: &SweepArgs, out: &Output) -> Result<u8, String> {
     let range = args.seeds.clone();
     let planned = (range.end - range.start).saturating_sub(part).div_ceil(parts);
     let seeds = (0..planned).map(|position| range.start + part + position * parts);
-    tell_seed_of_panics();
+    tell_seed_of_panics(args.drawn.words());
 
     let start = Instant::now();
     let deadline = args.time.map(|time| start + time);
@@ -72,7 +72,10 @@ pub(crate) fn sweep(args: &SweepArgs, out: &Output) -> Result<u8, String> {
     let enough = hits == 0 || !failures.is_empty();
     let short = if enough { Vec::new() } else { batch.shortfall(&trial.nemesis.classes, &least) };
     let wall_s = start.elapsed().as_secs_f64();
-    say_summary(&batch, planned, wall_s, &short, out);
+    match planned {
+        0 => out.say(&format!("part {part}/{parts} of {}..{} has no seed", range.start, range.end)),
+        _ => say_summary(&batch, planned, wall_s, &short, out),
+    }
     let told = failures.iter().map(|failure| failure_json(failure, args.out.as_deref(), out));
     out.tell(&json!({
         "seeds": batch.seeds,
@@ -123,11 +126,11 @@ thread_local! {
 }
 
 /// A panic is a bug of the program, and its seed is how to see it again.
-fn tell_seed_of_panics() {
+fn tell_seed_of_panics(words: String) {
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         if let Some(seed) = SEED.get() {
-            let _ = writeln!(stderr(), "seed {seed} panics: raft-sim run --seed {seed}");
+            let _ = writeln!(stderr(), "seed {seed} panics: raft-sim run --seed {seed}{words}");
         }
         hook(panic);
     }));
@@ -145,8 +148,9 @@ fn say_failure(failure: &Failure, folder: Option<&Path>, out: &Output) -> Result
     }
     let (before, after) = (drawn.commands.len(), verdict.scenario.commands.len());
     out.say(&format!(
-        "  {after} commands of {before}, {} peers, digest {:016x}",
-        verdict.scenario.peers, verdict.digest
+        "  {after} commands of {before}, {}, digest {:016x}",
+        peers(verdict.scenario.peers),
+        verdict.digest
     ));
     match folder {
         None => out.say(&file::json(&verdict.scenario)),
@@ -157,7 +161,7 @@ fn say_failure(failure: &Failure, folder: Option<&Path>, out: &Output) -> Result
             out.say(&format!("  written to {} and {}", small.display(), whole.display()));
         }
     }
-    out.say_link(&verdict.scenario);
+    out.say_link(&verdict.scenario, "");
     Ok(())
 }
 

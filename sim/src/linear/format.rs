@@ -289,6 +289,9 @@ impl Reader {
 
     fn add(&mut self, text: &str) -> Result<(), FormatError> {
         self.lines += 1;
+        // Some editors put a byte order mark before the first line.
+        let marked = text.strip_prefix('\u{feff}').filter(|_| self.lines == 1);
+        let text = marked.unwrap_or(text);
         self.line(text).map_err(|why| FormatError { line: self.lines, why })
     }
 
