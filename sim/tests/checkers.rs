@@ -5,8 +5,9 @@
 
 mod support;
 
-use raft_core::rules::{TermQuestion, TermVerdict, VoteRequest, VoteVerdict, grant_vote};
-use raft_core::{EntryId, Rules};
+use raft_core::Rules;
+use raft_core::rules::{TermQuestion, TermVerdict};
+use raft_sim::zoo::Bug;
 use raft_sim::{Command, Invariant, Scenario, Violation, World};
 use support::*;
 
@@ -19,6 +20,11 @@ fn first_violation(rules: Rules, seeds: std::ops::Range<u64>) -> Option<(u64, Vi
         world.run_until(world.now_us() + 3 * SECOND);
         world.violation().map(|violation| (seed, violation.clone()))
     })
+}
+
+/// The rules of a bug of the zoo.
+fn of_bug(id: u32) -> Rules {
+    Bug::by_id(id).and_then(Bug::trial).expect("it can be made").variant.rules
 }
 
 fn caught_by(rules: Rules) -> Invariant {
@@ -48,37 +54,18 @@ fn a_quorum_of_half_elects_two_leaders_or_loses_entries() {
 
 #[test]
 fn voting_twice_in_a_term_elects_two_leaders() {
-    fn forgetful(request: &VoteRequest) -> VoteVerdict {
-        grant_vote(&VoteRequest { voted_for: 0, leader: 0, ..*request })
-    }
-    let rules = Rules { grant_vote: forgetful, ..Rules::default() };
-    assert_eq!(caught_by(rules), Invariant::VoteOnce);
+    assert_eq!(caught_by(of_bug(4)), Invariant::VoteOnce);
 }
 
 #[test]
 fn voting_for_a_shorter_log_makes_an_incomplete_leader() {
-    fn blind(request: &VoteRequest) -> VoteVerdict {
-        let own_last = request.candidate_last;
-        grant_vote(&VoteRequest { own_last, ..*request })
-    }
-    let rules = Rules { grant_vote: blind, ..Rules::default() };
-    assert_eq!(caught_by(rules), Invariant::LeaderCompleteness);
+    assert_eq!(caught_by(of_bug(5)), Invariant::LeaderCompleteness);
 }
 
 #[test]
 fn comparing_only_lengths_or_only_terms_makes_an_incomplete_leader() {
-    fn by_length(request: &VoteRequest) -> VoteVerdict {
-        let candidate_last = EntryId { term: request.own_last.term, ..request.candidate_last };
-        grant_vote(&VoteRequest { candidate_last, ..*request })
-    }
-    fn by_term(request: &VoteRequest) -> VoteVerdict {
-        let candidate_last = EntryId { index: request.own_last.index, ..request.candidate_last };
-        grant_vote(&VoteRequest { candidate_last, ..*request })
-    }
-    let rules = Rules { grant_vote: by_length, ..Rules::default() };
-    assert_eq!(caught_from(rules, 400), Invariant::LeaderCompleteness);
-    let rules = Rules { grant_vote: by_term, ..Rules::default() };
-    assert_eq!(caught_by(rules), Invariant::LeaderCompleteness);
+    assert_eq!(caught_from(of_bug(6), 400), Invariant::LeaderCompleteness);
+    assert_eq!(caught_by(of_bug(7)), Invariant::LeaderCompleteness);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use crate::check::Invariant::{
     CommitDurability, Convergence, DiskMirror, ElectionSafety, LeaderCompleteness,
     MajorityProgress, Outbox, Undisturbed, VoteOnce,
 };
-use crate::faults::{CrashPoint, LinkFault, Links};
+use crate::faults::{LinkFault, Links};
 
 pub(super) const STORIES: &[Directed] = &[
     story(
@@ -166,8 +166,7 @@ fn long_and_old() -> Script {
         .at(100)
         .campaign(1)
         .at(300)
-        .crash_at(1, CrashPoint::AfterWrite)
-        .put(1, "x", "unheard")
+        .put_unheard(1)
         .at(400)
         .campaign(2)
         .at(500)

@@ -6,7 +6,7 @@ use crate::check::Invariant::{
     CommitDurability, CommitRule, Convergence, ElectionSafety, LogMatching, Outbox,
     StateMachineSafety,
 };
-use crate::faults::{CrashPoint, DiskFault, LinkFault, Links};
+use crate::faults::{DiskFault, LinkFault, Links};
 
 pub(super) const STORIES: &[Directed] = &[
     story(
@@ -140,8 +140,7 @@ fn older_term() -> Script {
         .at(100)
         .campaign(1)
         .at(300)
-        .crash_at(1, CrashPoint::AfterWrite)
-        .put(1, "x", "unheard")
+        .put_unheard(1)
         .at(400)
         .restart(1)
         .campaign(1)

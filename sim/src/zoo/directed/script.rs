@@ -136,6 +136,11 @@ impl Script {
         self.ask(peer, Op::Put { key: key.into(), value: value.into() })
     }
 
+    /// A client asks this peer to write a key, and it stops when that is on its disk, unheard.
+    pub(super) fn put_unheard(self, peer: u64) -> Self {
+        self.crash_at(peer, CrashPoint::AfterWrite).put(peer, "x", "unheard")
+    }
+
     /// A client asks this peer for the value of a key.
     pub(super) fn get(self, peer: u64, key: &str) -> Self {
         self.ask(peer, Op::Get { key: key.into() })
