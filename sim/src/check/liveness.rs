@@ -329,7 +329,9 @@ fn serves(world: &mut World, alive: &[u64], rule: Invariant) -> Result<(), Viola
     let get = || Op::Get { key: KEY.into() };
     for to in std::iter::once(None).chain(alive.iter().copied().map(Some)) {
         let read = ask(world, rule, get(), to)?;
-        if read != expected && !(may_send_on(world, to) && is_sent_on(read.as_ref())) {
+        // A change of members that was agreed on before may end only now.
+        let gone = to.is_some_and(|to| !members(world).contains(&to));
+        if read != expected && !gone && !(may_send_on(world, to) && is_sent_on(read.as_ref())) {
             let (peer, now) = (to.unwrap_or(0), format!("a read ends with {read:?}"));
             return Err(broken(world, rule, peer, format!("{value:?} was written"), now));
         }
@@ -338,7 +340,8 @@ fn serves(world: &mut World, alive: &[u64], rule: Invariant) -> Result<(), Viola
     let key = keys::data(keys::CFS[0], KEY.as_bytes());
     loop {
         let lacks = |peer: &Peer<Ear>| peer.kv().get(&key).is_none_or(|own| *own != value);
-        let lacking = peers(world, alive).find(|(_, peer)| lacks(peer));
+        let members = members(world);
+        let lacking = peers(world, alive).find(|(id, peer)| members.contains(id) && lacks(peer));
         let Some((id, _)) = lacking else { return Ok(()) };
         if world.now_us() >= start_us + TIMEOUTS * timeout_us(world) {
             let now = format!("n{id} does not have it yet");
