@@ -7,7 +7,7 @@ mod support;
 use raft_core::eraftpb::ConfChangeType::{AddLearnerNode, AddNode, RemoveNode};
 use raft_core::proto::metapb::{self, PeerRole};
 use raft_core::proto::raft_serverpb::{RaftMessage, StoreIdent};
-use raft_kv::{Error, LogGc, command, keys};
+use raft_kv::{Error, LogGc, Token, command, keys};
 use support::*;
 
 fn ident(store_id: u64) -> bytes::Bytes {
@@ -343,4 +343,27 @@ fn a_new_peer_keeps_its_name_and_its_promises_in_a_crash() {
     group.ticks(40);
     assert!(group.peer(4).storage().is_initialized());
     assert_eq!(voters(&group, 4), [1, 2, 3, 14]);
+}
+
+/// Found by the simulator: a leader that was told to go took requests until its last write was
+/// durable, and answered none of them.
+#[test]
+fn who_was_told_to_go_takes_no_requests() {
+    let mut group = Group::new(3);
+    group.campaign(1);
+    let word = RaftMessage {
+        region_id: 1,
+        from_peer: Some(id(2)),
+        to_peer: Some(id(1)),
+        region_epoch: Some(metapb::RegionEpoch { conf_ver: 99, version: 1 }),
+        is_tombstone: true,
+        ..RaftMessage::default()
+    };
+    group.store(1).step(word).unwrap();
+    let request = group.command(1, put("v"));
+    let refused = |group: &mut Group| group.store(1).propose(&request, Token(7)).unwrap_err();
+    assert!(matches!(refused(&mut group), Error::RegionNotFound(1)), "before its last write");
+    let work = group.store(1).handle_ready().unwrap().unwrap();
+    assert!(work.destroyed);
+    assert!(matches!(refused(&mut group), Error::RegionNotFound(1)), "while it is under way");
 }

@@ -31,6 +31,10 @@ impl<T: Tracer> Peer<T> {
     /// # Errors
     /// Why it is refused, in TinyKV's order of checks; it has no effect and gets no other answer.
     pub fn propose(&mut self, request: &RaftCmdRequest, token: Token) -> Result<Accepted> {
+        if self.is_doomed() || self.is_destroyed() {
+            // It may still lead while its last write is under way, and would never answer.
+            return Err(Error::RegionNotFound(self.region().id));
+        }
         let read = self.check_command(request)?;
         if let Some(admin) = &request.admin_request {
             return self.propose_admin(request, admin, token);
