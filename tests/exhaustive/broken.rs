@@ -96,6 +96,8 @@ fn it_notices_new_members_that_decide_alone() {
     let (disks, bounds, change) = change_of_all();
     let rules = Rules { joint_tally: |incoming, _| incoming, ..Rules::default() };
     let setup = Setup { rules, change, ..sound() };
+    // It is 18 steps away.
+    let bounds = Bounds { max_states: 400_000.max(bounds.max_states), ..bounds };
     finds("new voters alone", setup, bounds, disks, "leader completeness");
 }
 

@@ -148,11 +148,14 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
     /// newer one is told: with check-quorum this peer's own requests for votes may go unheard, with
     /// pre-vote its term may never spread by itself, and it asks nobody, or not the sender, if it
     /// has no vote or does not know the sender for a voter. It may lack the changes that made the
-    /// two voters, and its acknowledgement be needed to commit anything.
+    /// two voters, and its acknowledgement be needed to commit anything. Nor does it ask if it voted
+    /// for another, whom the sender may not listen to any more: a removed peer that goes on
+    /// campaigning would take one vote after the other, and nobody else hear of its terms.
     fn answer_lower_term(&mut self, kind: MessageType, message: &Message) -> Result<Outcome> {
         let (from, theirs, own) = (message.from, message.term, self.term);
         let voters = &self.prs.configuration().voters;
-        let asks = voters.contains(self.id) && voters.contains(from);
+        let voted_for_another = self.vote != NONE && self.vote != self.id;
+        let asks = voters.contains(self.id) && voters.contains(from) && !voted_for_another;
         let knows_better = self.settings.check_quorum || self.settings.pre_vote || !asks;
         match kind {
             MessageType::MsgHeartbeat | MessageType::MsgAppend if knows_better => {

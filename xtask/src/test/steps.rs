@@ -46,7 +46,7 @@ pub(super) const STEPS: [Step; 12] = [
     step("interop", "2,000 clusters of our nodes and raft-rs's keep every promise", interop),
     step(
         "sweep",
-        "20,000 clusters under faults keep every rule, and met every kind of them",
+        "50,000 clusters under faults keep every rule, and met every kind of them",
         sweep,
     ),
     step("deny", "licences, sources and advisories of the dependencies", deny),
@@ -131,7 +131,7 @@ fn sweep(project: &Project) -> Result<Outcome> {
     world::check_digest(project)?;
     let mut cargo = project.cargo();
     cargo.args(["run", "--quiet", "--release", "-p", "raft-sim", "--"]);
-    passes(cargo.args(["sweep", "--seeds", "0..20000"]))
+    passes(cargo.args(["sweep", "--seeds", "0..50000"]))
 }
 
 fn deny(project: &Project) -> Result<Outcome> {

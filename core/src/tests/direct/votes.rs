@@ -99,6 +99,23 @@ fn direct_votes_of_strangers_and_of_older_terms_count_for_nothing() {
     assert_eq!(raft.role, Leader);
 }
 
+/// A removed peer that nobody told campaigns on, and takes one vote after the other of a voter that
+/// the others need: they hear of its terms from that voter, or not at all.
+#[test]
+fn direct_who_voted_for_another_tells_those_of_older_terms() {
+    for (vote, answers) in [(NONE, 0), (2, 1)] {
+        let mut raft = fresh(1, &[1, 2, 3]);
+        raft.become_follower(9, NONE);
+        raft.vote = vote;
+        for kind in [MsgRequestVote, MsgHeartbeat, MsgAppend] {
+            raft.step(Message { term: 4, ..msg(kind, 3, 1) }).unwrap();
+            let sent = sent(&mut raft);
+            assert_eq!(sent.len(), answers, "{kind:?} after a vote for {vote}");
+            assert!(sent.iter().all(|answer| (answer.to, answer.term) == (3, 9)));
+        }
+    }
+}
+
 #[test]
 fn direct_late_votes_do_not_elect_a_peer_that_has_stepped_back() {
     let mut raft = fresh(1, &[1, 2, 3]);
