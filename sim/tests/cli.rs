@@ -73,7 +73,18 @@ fn wrong_arguments_are_refused_by_name() {
         ("sweep --seeds 5", "no range of seeds"),
         ("sweep --seeds 5..5", "there is no seed"),
         ("sweep --seeds 0..9 --shard 3/3", "the last of 3 is 2/3"),
-        ("sweep --seeds 0..9 --shard 1/0", "parts count from 0"),
+        ("sweep --seeds 5..1", "there is no seed"),
+        ("sweep --seeds=-5..3", "no range of seeds"),
+        ("sweep --seeds 0..18446744073709551616", "no range of seeds"),
+        ("sweep --seeds 0..9 --shard 5/3", "the last of 3 is 2/3"),
+        ("sweep --seeds 0..9 --shard 1/0", "at least one part"),
+        ("sweep --seeds 0..9 --shard half", "no part like"),
+        ("sweep --seeds 0..9 --time NaN", "no time"),
+        ("sweep --seeds 0..9 --time 99999999999999999h", "no time"),
+        ("sweep --seeds 0..9 --faults-for 0s", "no time"),
+        ("sweep --seeds 0..9 --faults-for 61m", "at most 1h"),
+        ("sweep --seeds 0..9 --jobs 1025", "no number from 1 to 1024"),
+        ("sweep --seeds 0..9 --requests 1001", "--requests"),
         ("sweep --seeds 0..9 --time 5x", "no time"),
         ("sweep --seeds 0..9 --faults rain", "is none of loss, "),
         ("sweep --seeds 0..9 --jobs 0", "--jobs"),
@@ -82,6 +93,8 @@ fn wrong_arguments_are_refused_by_name() {
         ("zoo --id 58", "no bug"),
         ("run", "SCENARIO"),
         ("run file --seed 1", "cannot be used with"),
+        ("run file --peers 3", "--peers is for --seed"),
+        ("shrink file --faults loss", "--faults is for --seed"),
         ("replay --seed 1 --digest xyz", "no digest"),
     ] {
         let refused = run(args);
@@ -111,6 +124,21 @@ fn a_file_that_is_no_scenario_is_refused() {
         assert_eq!(refused.code, 2, "{text}");
         assert!(refused.err.contains(reason), "{text}: {}", refused.err);
     }
+    let folder = folder("damaged");
+    let refused = |name: &str, bytes: &[u8]| {
+        let path = folder.join(name);
+        fs::write(&path, bytes).unwrap();
+        let path = path.to_str().unwrap();
+        ["run", "replay", "shrink"].map(|command| {
+            let refused = run(&format!("{command} {path}"));
+            assert_eq!((refused.code, refused.out.as_str()), (2, ""), "{command} {name}");
+            refused.err
+        })
+    };
+    assert!(refused("bytes.json", b"\xff\xfe{").iter().all(|err| err.contains("is no text")));
+    let large = refused("large.json", &vec![b' '; (16 << 20) + 1]);
+    assert!(large.iter().all(|err| err.contains("more than 16 MiB")), "{large:?}");
+    assert!(read("{}").err.starts_with("error: standard input is no scenario"));
     let missing = run("run no-such-file.json --json");
     assert_eq!(missing.code, 2);
     assert!(missing.json()["error"].as_str().unwrap().starts_with("no-such-file.json: "));
@@ -126,9 +154,11 @@ fn a_clean_sweep_says_so_and_what_it_met() {
     assert!(summary["virtual_seconds"].as_f64().unwrap() > 30.0);
     assert!(summary["coverage"]["messages"]["MsgAppend"].as_u64().unwrap() > 0);
     assert_eq!(summary["failures"], Value::Array(Vec::new()));
+    assert_eq!((&summary["undecided"], &summary["shortfall"]), (&0.into(), &Value::Array(vec![])));
     let words = run(args);
     assert_eq!(words.code, 0);
     assert!(words.out.contains("no rule is broken"), "{}", words.out);
+    assert!(words.out.contains("; 0 histories were too hard to judge\n"), "{}", words.out);
     assert!(!words.out.contains('\x1b') && words.err.is_empty(), "no terminal, no colour");
 }
 
@@ -142,6 +172,33 @@ fn a_sweep_that_met_too_little_is_no_success() {
     let little = run("sweep --seeds 0..2 --faults-for 2s --least 100 --json");
     assert_eq!(little.code, 3, "{little:?}");
     assert!(!little.json()["shortfall"].as_array().unwrap().is_empty());
+}
+
+#[test]
+fn a_folder_that_cannot_be_made_is_refused_before_anything_is_run() {
+    let file = folder("plain").join("file");
+    fs::write(&file, "").unwrap();
+    let out = file.join("folder");
+    let out = out.to_str().unwrap();
+    for command in ["sweep --seeds 0..1000000", "zoo"] {
+        let refused = run(&format!("{command} --out {out}"));
+        assert_eq!((refused.code, refused.out.as_str()), (2, ""), "{command}");
+        assert!(refused.err.contains(out), "{}", refused.err);
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_full_disk_is_an_error() {
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_raft-sim"))
+        .args(["run", "--seed", "1", "--faults-for", "1s"])
+        .stdout(full)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let err = String::from_utf8(output.stderr).unwrap();
+    assert!(err.starts_with("error: the output cannot be written: "), "{err}");
 }
 
 #[test]
@@ -368,5 +425,7 @@ fn a_history_is_judged_with_a_reason() {
     let words = judge(stale, &[]);
     assert!(words.code == 1 && words.out.starts_with("not linearizable: "), "{words:?}");
     let odd = judge("{}", &[]);
-    assert!(odd.code == 2 && odd.err.contains("line 4"), "{odd:?}");
+    assert!(odd.code == 2 && odd.err.starts_with("error: standard input: line 4: "), "{odd:?}");
+    let wrong = judge(r#"{"process":2,"type":"ok","time":-9}"#, &[]);
+    assert!(wrong.code == 2 && !wrong.err.contains("line 1"), "{wrong:?}");
 }

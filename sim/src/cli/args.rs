@@ -9,6 +9,8 @@ use clap::{Parser, Subcommand};
 use raft_sim::zoo::Bug;
 use raft_sim::{FaultClass, NemesisSettings};
 
+const THREADS_MAX: usize = 1_024;
+
 const EXAMPLES: &str = "\
 Examples:
   raft-sim sweep --seeds 0..10000                 run 10,000 seeds on all cores
@@ -22,8 +24,8 @@ Exit codes:
   0  nothing is broken
   1  a rule is broken; zoo: a bug was not caught
   2  wrong arguments, or a file that cannot be used
-  3  sweep: nothing is broken, but too little was tested to mean anything;
-     check-history: undecided";
+  3  nothing is broken, but that means little: a sweep met too little, or too many of its histories
+     were too hard to judge; run, replay, check-history: this one was";
 
 /// A Raft cluster, its network, its disks and its clients, in virtual time and from a seed
 #[derive(Debug, Parser)]
@@ -90,8 +92,8 @@ pub(crate) struct Drawn {
     /// A cluster with this bug of the zoo
     #[arg(long, value_name = "ID", value_parser = bug)]
     pub(crate) bug: Option<&'static Bug>,
-    /// How long there are faults, for seeds [default: 2,000 ticks]
-    #[arg(long, value_name = "TIME", value_parser = duration)]
+    /// How long there are faults, for seeds; at most 1h [default: 2,000 ticks]
+    #[arg(long, value_name = "TIME", value_parser = at_most_an_hour)]
     pub(crate) faults_for: Option<Duration>,
     /// Number of peers, for seeds [default: drawn]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=9))]
@@ -116,6 +118,17 @@ impl Drawn {
         settings.peers = self.peers.or(settings.peers);
         settings.requests_per_second = self.requests.or(settings.requests_per_second);
         settings
+    }
+
+    /// An option that says what a seed draws, if there is one.
+    pub(crate) fn first_of_seeds(&self) -> Option<&'static str> {
+        let given = [
+            (self.faults_for.is_some(), "--faults-for"),
+            (self.peers.is_some(), "--peers"),
+            (self.requests.is_some(), "--requests"),
+            (!self.faults.is_empty(), "--faults"),
+        ];
+        given.into_iter().find_map(|(given, name)| given.then_some(name))
     }
 
     /// The same as arguments, each after a space.
@@ -193,7 +206,8 @@ Examples:
   raft-sim sweep --seeds 0..100 --bug 4
 
 A sweep of 1,000 seeds and more fails with code 3 if some class of faults, type of message or answer
-of a rule was met fewer than --least times. docs/sweeping.md shows sweeps on clusters.")]
+of a rule was met fewer than --least times, and any sweep if more than one history in 200 was too
+hard to judge. docs/sweeping.md shows sweeps on clusters.")]
 pub(crate) struct SweepArgs {
     /// The seeds, without the last one
     #[arg(long, value_name = "A..B", value_parser = seeds)]
@@ -202,7 +216,7 @@ pub(crate) struct SweepArgs {
     #[arg(long, value_name = "K/N", default_value = "0/1", value_parser = shard)]
     pub(crate) shard: (u64, u64),
     /// Threads [default: one for each core]
-    #[arg(long, short, value_name = "N")]
+    #[arg(long, short, value_name = "N", value_parser = threads)]
     pub(crate) jobs: Option<NonZeroUsize>,
     /// Begin no new seed after that time: 90s, 5m, 1h
     #[arg(long, value_name = "TIME", value_parser = duration)]
@@ -251,7 +265,7 @@ pub(crate) struct ZooArgs {
     #[arg(long, value_name = "N", default_value = "1")]
     pub(crate) starts: NonZeroUsize,
     /// Threads [default: one for each core]
-    #[arg(long, short, value_name = "N")]
+    #[arg(long, short, value_name = "N", value_parser = threads)]
     pub(crate) jobs: Option<NonZeroUsize>,
     /// Write to this folder, for each bug, its story as story-NN.json and what caught it, shrunk, as
     /// bug-NN.json
@@ -309,11 +323,15 @@ fn seeds(text: &str) -> Result<Range<u64>, String> {
 
 fn shard(text: &str) -> Result<(u64, u64), String> {
     let parts = text.split_once('/').and_then(|(k, n)| Some((k.parse().ok()?, n.parse().ok()?)));
-    let (part, parts) = parts.ok_or_else(|| format!("{text:?} is no part like 3/64"))?;
-    if part < parts {
-        return Ok((part, parts));
+    let (part, parts): (u64, u64) =
+        parts.ok_or_else(|| format!("{text:?} is no part like 3/64"))?;
+    match parts.checked_sub(1) {
+        None => Err("there is at least one part: 0/1".into()),
+        Some(last) if part > last => {
+            Err(format!("parts count from 0: the last of {parts} is {last}/{parts}"))
+        }
+        Some(_) => Ok((part, parts)),
     }
-    Err(format!("parts count from 0: the last of {parts} is {}/{parts}", parts.max(1) - 1))
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
@@ -329,6 +347,18 @@ fn duration(text: &str) -> Result<Duration, String> {
     let time = number.parse::<u64>().ok().and_then(|number| number.checked_mul(unit_ms));
     let time = time.filter(|&time_ms| time_ms > 0).map(Duration::from_millis);
     time.ok_or_else(|| format!("{text:?} is no time like 500ms, 90s, 5m or 1h"))
+}
+
+/// A run is not longer (see `Nemesis`).
+fn at_most_an_hour(text: &str) -> Result<Duration, String> {
+    let time = duration(text)?;
+    if time > Duration::from_secs(3_600) { Err("a run has at most 1h".into()) } else { Ok(time) }
+}
+
+/// More threads than anybody has cores only take memory.
+fn threads(text: &str) -> Result<NonZeroUsize, String> {
+    let count = text.parse().ok().filter(|count: &NonZeroUsize| count.get() <= THREADS_MAX);
+    count.ok_or_else(|| format!("{text:?} is no number from 1 to {THREADS_MAX}"))
 }
 
 fn digest(text: &str) -> Result<u64, String> {

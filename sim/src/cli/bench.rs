@@ -6,7 +6,7 @@ use raft_sim::trial::{BUSY_CLIENTS, BUSY_PEERS, BUSY_REQUESTS, Load, busy};
 use serde_json::json;
 
 use crate::args::BenchArgs;
-use crate::output::{Output, Progress, seconds};
+use crate::output::{Output, Progress, counted, seconds, too_hard};
 use crate::{BROKEN, CLEAN};
 
 pub(crate) fn bench(args: &BenchArgs, out: &Output) -> Result<u8, String> {
@@ -48,10 +48,10 @@ fn tell(load: &Load, wall_s: f64, no_faults: bool, out: &Output) {
          all checkers, one core:\n\
          {pace:.0} virtual s a second, {events_per_s:.0} events a second\n\
          of {asked:.0} operations a virtual second, {answered:.0} were answered\n\
-         {} histories were too hard to judge\n\
-         {} seeds, {loaded_s:.0} virtual s of load and {:.0} of recovery, {} events in {wall_s:.1} s",
-        batch.coverage.undecided(),
-        batch.seeds,
+         {}\n\
+         {}, {loaded_s:.0} virtual s of load and {:.0} of recovery, {} events in {wall_s:.1} s",
+        too_hard(batch.coverage.undecided()),
+        counted(batch.seeds, "seed"),
         virtual_s - loaded_s,
         batch.events,
     ));

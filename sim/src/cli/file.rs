@@ -1,7 +1,7 @@
 //! Scenarios from files, and links to the page.
 
-use std::fs;
-use std::io::Read as _;
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader, Read as _};
 use std::path::Path;
 
 use raft_sim::trial::Trial;
@@ -32,8 +32,11 @@ pub(crate) fn trial(drawn: &Drawn) -> Result<Trial, String> {
 /// The scenario that was asked for, and what it is run with.
 ///
 /// # Errors
-/// A file that cannot be read or is no scenario.
+/// A file that cannot be read or is no scenario; a file together with what seeds draw.
 pub(crate) fn scenario(which: &Which) -> Result<(Scenario, Trial), String> {
+    if let (Some(_), Some(option)) = (&which.scenario, which.drawn.first_of_seeds()) {
+        return Err(format!("{option} is for --seed: a file says all there is to say"));
+    }
     let trial = trial(&which.drawn)?;
     let scenario = match (&which.scenario, which.seed) {
         (Some(path), _) => read(path)?,
@@ -42,20 +45,44 @@ pub(crate) fn scenario(which: &Which) -> Result<(Scenario, Trial), String> {
     Ok((scenario, trial))
 }
 
+/// What a file is called.
+pub(crate) fn name(path: &Path) -> String {
+    if path == Path::new("-") { "standard input".into() } else { path.display().to_string() }
+}
+
+/// Opens a file, or the standard input.
+///
+/// # Errors
+/// A file that cannot be opened.
+pub(crate) fn open(path: &Path) -> io::Result<Box<dyn BufRead>> {
+    if path == Path::new("-") {
+        return Ok(Box::new(io::stdin().lock()));
+    }
+    Ok(Box::new(BufReader::new(File::open(path)?)))
+}
+
 fn read(path: &Path) -> Result<Scenario, String> {
-    let name = path.display();
-    let mut text = String::new();
-    let read = if path == Path::new("-") {
-        std::io::stdin().lock().take(FILE_BYTES_MAX).read_to_string(&mut text)
-    } else {
-        let file = fs::File::open(path).map_err(|error| format!("{name}: {error}"))?;
-        file.take(FILE_BYTES_MAX).read_to_string(&mut text)
-    };
-    read.map_err(|error| format!("{name}: {error}"))?;
+    let name = name(path);
+    let mut bytes = Vec::new();
+    let file = open(path).map_err(|error| format!("{name}: {error}"))?;
+    let read = file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes);
+    if read.map_err(|error| format!("{name}: {error}"))? as u64 > FILE_BYTES_MAX {
+        return Err(format!("{name} is no scenario of this program: it has more than 16 MiB"));
+    }
+    let text = String::from_utf8(bytes).map_err(|_| format!("{name} is no text (UTF-8)"))?;
     let scenario: Scenario = serde_json::from_str(&text)
         .map_err(|error| format!("{name} is no scenario of this program: {error}"))?;
     scenario.validate().map_err(|error| format!("{name} cannot be run: {error}"))?;
     Ok(scenario)
+}
+
+/// Makes a folder that files are to be written to: better refused now than after an hour.
+///
+/// # Errors
+/// A folder that cannot be made.
+pub(crate) fn prepare(folder: Option<&Path>) -> Result<(), String> {
+    let made = folder.map_or(Ok(()), fs::create_dir_all);
+    made.map_err(|error| format!("{}: {error}", folder.unwrap_or(Path::new("")).display()))
 }
 
 /// Writes a scenario to a file.

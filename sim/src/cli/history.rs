@@ -1,25 +1,21 @@
 //! Histories of clients.
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader};
-use std::path::Path;
-
 use raft_sim::linear::{Explanation, Verdict, check, load_history};
 use serde_json::json;
 
 use crate::args::HistoryArgs;
-use crate::output::{Colour, Output};
-use crate::{BROKEN, CLEAN, TOO_LITTLE};
+use crate::output::{Colour, Output, counted};
+use crate::{BROKEN, CLEAN, TOO_LITTLE, file};
 
 /// Judges a history.
 pub(crate) fn judge(args: &HistoryArgs, out: &Output) -> Result<u8, String> {
-    let name = args.file.display();
-    let lines = open(&args.file).map_err(|error| format!("{name}: {error}"))?;
+    let name = file::name(&args.file);
+    let lines = file::open(&args.file).map_err(|error| format!("{name}: {error}"))?;
     let history = load_history(lines).map_err(|error| format!("{name}: {error}"))?;
     let operations = history.operations().len();
     Ok(match check(&history) {
         Verdict::Linearizable { witness } => {
-            let text = format!("linearizable: {operations} operations");
+            let text = format!("linearizable: {}", counted(operations as u64, "operation"));
             out.say(&out.paint(Colour::Green, &text));
             if args.witness {
                 let ids: Vec<_> = witness.iter().map(ToString::to_string).collect();
@@ -55,11 +51,4 @@ pub(crate) fn judge(args: &HistoryArgs, out: &Output) -> Result<u8, String> {
             TOO_LITTLE
         }
     })
-}
-
-fn open(path: &Path) -> io::Result<Box<dyn BufRead>> {
-    if path == Path::new("-") {
-        return Ok(Box::new(io::stdin().lock()));
-    }
-    Ok(Box::new(BufReader::new(File::open(path)?)))
 }

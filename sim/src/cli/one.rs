@@ -7,8 +7,8 @@ use raft_sim::trial::{judge, watch};
 use serde_json::json;
 
 use crate::args::{ReplayArgs, RunArgs, ShrinkArgs};
-use crate::output::{Output, print, violation_json};
-use crate::{BROKEN, CLEAN, file};
+use crate::output::{Output, code, counted, print, violation_json};
+use crate::{BROKEN, file};
 
 pub(crate) fn run(args: &RunArgs, out: &Output) -> Result<u8, String> {
     let (scenario, trial) = file::scenario(&args.which)?;
@@ -19,7 +19,7 @@ pub(crate) fn run(args: &RunArgs, out: &Output) -> Result<u8, String> {
         out.say(&format!("written to {}", path.display()));
     }
     out.tell(&out.verdict(&verdict));
-    Ok(if verdict.violation.is_some() { BROKEN } else { CLEAN })
+    Ok(code(&verdict))
 }
 
 pub(crate) fn replay(args: &ReplayArgs, out: &Output) -> Result<u8, String> {
@@ -48,7 +48,7 @@ pub(crate) fn replay(args: &ReplayArgs, out: &Output) -> Result<u8, String> {
         let found = verdict.digest;
         return Err(format!("another run: its digest is {found:016x}, not {expected:016x}"));
     }
-    Ok(if verdict.violation.is_some() { BROKEN } else { CLEAN })
+    Ok(code(&verdict))
 }
 
 fn told(happening: &Happening, out: &Output) -> String {
@@ -78,10 +78,10 @@ pub(crate) fn shrink(args: &ShrinkArgs, out: &Output) -> Result<u8, String> {
         file::write(path, &shrunk.scenario)?;
     }
     let (before, after) = (scenario.commands.len(), shrunk.scenario.commands.len());
-    let tries = shrunk.tries;
+    let runs = counted(shrunk.tries as u64, "run");
     let unfinished = if shrunk.finished { "" } else { ", not to the end" };
     out.say_verdict(&small, "");
-    out.say(&format!("{before} commands to {after} in {tries} runs{unfinished}"));
+    out.say(&format!("{} to {after} in {runs}{unfinished}", counted(before as u64, "command")));
     match &args.out {
         Some(path) => out.say(&format!("written to {}", path.display())),
         None => out.say(&file::json(&shrunk.scenario)),
@@ -92,7 +92,7 @@ pub(crate) fn shrink(args: &ShrinkArgs, out: &Output) -> Result<u8, String> {
         "digest": format!("{:016x}", small.digest),
         "commands_before": before,
         "commands": after,
-        "tries": tries,
+        "tries": shrunk.tries,
         "finished": shrunk.finished,
         "scenario": shrunk.scenario,
         "link": out.link(&shrunk.scenario),

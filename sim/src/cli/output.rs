@@ -8,7 +8,7 @@ use raft_sim::{Scenario, Violation};
 use serde_json::{Value, json};
 
 use crate::args::Args;
-use crate::file;
+use crate::{BROKEN, CLEAN, TOO_LITTLE, USAGE, file};
 
 /// How the program speaks.
 #[derive(Debug)]
@@ -75,16 +75,20 @@ impl Output {
 
     /// How a run went, in a few lines. `again` is how to name it on the command line.
     pub(crate) fn say_verdict(&self, verdict: &Verdict, again: &str) {
-        let Verdict { violation, virtual_us, events, digest, scenario, .. } = verdict;
-        match violation {
-            None => self.say(&self.paint(Colour::Green, "no rule is broken")),
-            Some(violation) => self.say(&self.violation(violation)),
-        }
+        let Verdict { violation, virtual_us, events, digest, scenario, coverage } = verdict;
+        self.say(&match violation {
+            Some(violation) => self.violation(violation),
+            None if coverage.undecided() > 0 => self.paint(
+                Colour::Yellow,
+                "no rule is broken, but the history of the clients is too hard to judge",
+            ),
+            None => self.paint(Colour::Green, "no rule is broken"),
+        });
         let time = seconds(*virtual_us);
         self.say(&format!(
-            "{}, {} commands, {time:.3} virtual s, {events} events, digest {digest:016x}",
-            peers(scenario.peers),
-            scenario.commands.len()
+            "{}, {}, {time:.3} virtual s, {events} events, digest {digest:016x}",
+            counted(scenario.peers, "peer"),
+            counted(scenario.commands.len() as u64, "command")
         ));
         if violation.is_some() {
             self.say_link(scenario, again);
@@ -103,7 +107,7 @@ impl Output {
 
     /// The same for programs.
     pub(crate) fn verdict(&self, verdict: &Verdict) -> Value {
-        let Verdict { violation, virtual_us, events, digest, scenario, .. } = verdict;
+        let Verdict { violation, virtual_us, events, digest, scenario, coverage } = verdict;
         json!({
             "seed": scenario.seed,
             "peers": scenario.peers,
@@ -112,6 +116,7 @@ impl Output {
             "events": events,
             "digest": format!("{digest:016x}"),
             "violations": u8::from(violation.is_some()),
+            "undecided": coverage.undecided(),
             "violation": violation.as_ref().map(violation_json),
             "link": violation.as_ref().and_then(|_| self.link(scenario)),
         })
@@ -130,9 +135,17 @@ pub(crate) fn violation_json(violation: &Violation) -> Value {
     })
 }
 
-/// So many peers, in words.
-pub(crate) fn peers(count: u64) -> String {
-    if count == 1 { "1 peer".into() } else { format!("{count} peers") }
+/// So many of something whose name takes an s.
+pub(crate) fn counted(count: u64, name: &str) -> String {
+    if count == 1 { format!("1 {name}") } else { format!("{count} {name}s") }
+}
+
+/// So many histories of which nothing is known.
+pub(crate) fn too_hard(histories: u64) -> String {
+    match histories {
+        1 => "1 history was too hard to judge".into(),
+        more => format!("{more} histories were too hard to judge"),
+    }
 }
 
 /// Virtual seconds.
@@ -149,11 +162,23 @@ pub(crate) fn name_of(value: &impl serde::Serialize) -> String {
     }
 }
 
-/// Prints a line. Whoever reads may have left, as `head` does: then there is nothing more to do.
-pub(crate) fn print(line: &str) {
-    if writeln!(io::stdout(), "{line}").is_err() {
-        std::process::exit(crate::USAGE.into());
+/// The code with which a program that ran one scenario ends.
+pub(crate) fn code(verdict: &Verdict) -> u8 {
+    match (&verdict.violation, verdict.coverage.undecided()) {
+        (Some(_), _) => BROKEN,
+        (None, 0) => CLEAN,
+        (None, _) => TOO_LITTLE,
     }
+}
+
+/// Prints a line. Whoever reads may have left, as `head` does: then there is nothing more to do. A
+/// disk may be full.
+pub(crate) fn print(line: &str) {
+    let Err(error) = writeln!(io::stdout(), "{line}") else { return };
+    if error.kind() != io::ErrorKind::BrokenPipe {
+        let _ = writeln!(io::stderr(), "error: the output cannot be written: {error}");
+    }
+    std::process::exit(USAGE.into());
 }
 
 /// A line on a terminal that tells how far it is.

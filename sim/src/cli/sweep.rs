@@ -6,12 +6,15 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use raft_core::eraftpb::MessageType;
+use raft_sim::linear::too_many_undecided;
 use raft_sim::trial::{Batch, Branch, Coverage, Least, Trial, Verdict, judge};
 use raft_sim::{FaultClass, Invariant, Scenario, ScenarioError};
 use serde_json::{Map, Value, json};
 
 use crate::args::SweepArgs;
-use crate::output::{Colour, Output, Progress, name_of, peers, seconds, violation_json};
+use crate::output::{
+    Colour, Output, Progress, counted, name_of, seconds, too_hard, violation_json,
+};
 use crate::parallel::in_order;
 use crate::{BROKEN, CLEAN, TOO_LITTLE, file};
 
@@ -29,6 +32,7 @@ struct Failure {
 
 pub(crate) fn sweep(args: &SweepArgs, out: &Output) -> Result<u8, String> {
     let trial = file::trial(&args.drawn)?;
+    file::prepare(args.out.as_deref())?;
     let (part, parts) = args.shard;
     let range = args.seeds.clone();
     let planned = (range.end - range.start).saturating_sub(part).div_ceil(parts);
@@ -65,12 +69,8 @@ pub(crate) fn sweep(args: &SweepArgs, out: &Output) -> Result<u8, String> {
         return Err(reason);
     }
 
-    let honest = args.drawn.bug.is_none();
-    let usual = if planned >= SEEDS_OF_A_SWEEP && honest { Least::default().hits } else { 0 };
-    let hits = args.least.unwrap_or(usual);
-    let least = Least { hits, ..Least::default() };
-    let enough = hits == 0 || !failures.is_empty();
-    let short = if enough { Vec::new() } else { batch.shortfall(&trial.nemesis.classes, &least) };
+    let short =
+        if failures.is_empty() { shortfall(&batch, &trial, planned, args) } else { Vec::new() };
     let wall_s = start.elapsed().as_secs_f64();
     match planned {
         0 => out.say(&format!("part {part}/{parts} of {}..{} has no seed", range.start, range.end)),
@@ -88,6 +88,7 @@ pub(crate) fn sweep(args: &SweepArgs, out: &Output) -> Result<u8, String> {
         "failures": told.collect::<Vec<_>>(),
         "coverage": coverage_json(&batch.coverage),
         "least": least_json(&batch),
+        "undecided": batch.coverage.undecided(),
         "shortfall": short,
     }));
     Ok(match (failures.is_empty(), short.is_empty()) {
@@ -95,6 +96,18 @@ pub(crate) fn sweep(args: &SweepArgs, out: &Output) -> Result<u8, String> {
         (true, false) => TOO_LITTLE,
         (true, true) => CLEAN,
     })
+}
+
+/// What was tested too little, in words.
+fn shortfall(batch: &Batch, trial: &Trial, planned: u64, args: &SweepArgs) -> Vec<String> {
+    let honest = args.drawn.bug.is_none();
+    let usual = if planned >= SEEDS_OF_A_SWEEP && honest { Least::default().hits } else { 0 };
+    let hits = args.least.unwrap_or(usual);
+    let least = Least { hits, ..Least::default() };
+    let met = (hits > 0).then(|| batch.shortfall(&trial.nemesis.classes, &least));
+    let none = (batch.seeds == 0 && planned > 0).then(|| "no seed was begun in time".into());
+    let hard = too_many_undecided(batch.coverage.undecided(), batch.seeds);
+    none.into_iter().chain(met.into_iter().flatten()).chain(hard).collect()
 }
 
 fn run(trial: &Trial, seed: u64, args: &SweepArgs) -> Result<(Verdict, Option<Failure>), String> {
@@ -148,8 +161,9 @@ fn say_failure(failure: &Failure, folder: Option<&Path>, out: &Output) -> Result
     }
     let (before, after) = (drawn.commands.len(), verdict.scenario.commands.len());
     out.say(&format!(
-        "  {after} commands of {before}, {}, digest {:016x}",
-        peers(verdict.scenario.peers),
+        "  {after} of {}, {}, digest {:016x}",
+        counted(before as u64, "command"),
+        counted(verdict.scenario.peers, "peer"),
         verdict.digest
     ));
     match folder {
@@ -182,11 +196,16 @@ fn failure_json(failure: &Failure, folder: Option<&Path>, out: &Output) -> Value
 fn say_summary(batch: &Batch, planned: u64, wall_s: f64, short: &[String], out: &Output) {
     let Batch { seeds, events, virtual_us, coverage, .. } = batch;
     let virtual_s = seconds(*virtual_us);
-    let of = if *seeds == planned { String::new() } else { format!(" of {planned}") };
+    let seeds = match *seeds {
+        all if all == planned => counted(all, "seed"),
+        some => format!("{some} of {}", counted(planned, "seed")),
+    };
     out.say(&format!(
-        "{seeds}{of} seeds, {virtual_s:.0} virtual s, {events} events in {wall_s:.1} s; {} commits, \
-         {} elections, {} reads",
-        coverage.commits(), coverage.elections(), coverage.reads()
+        "{seeds}, {virtual_s:.0} virtual s, {events} events in {wall_s:.1} s; {}, {}, {}; {}",
+        counted(coverage.commits(), "commit"),
+        counted(coverage.elections(), "election"),
+        counted(coverage.reads(), "read"),
+        too_hard(coverage.undecided())
     ));
     for line in short {
         out.say(&out.paint(Colour::Yellow, &format!("tested too little: {line}")));

@@ -8,7 +8,7 @@ use raft_sim::zoo::{ALL, Bug, Directed, Kill, Make, hunt};
 use serde_json::{Value, json};
 
 use crate::args::ZooArgs;
-use crate::output::{Colour, Output, Progress};
+use crate::output::{Colour, Output, Progress, counted};
 use crate::parallel::in_order;
 use crate::{BROKEN, CLEAN, file};
 
@@ -18,6 +18,7 @@ const START: u64 = 1_000_000_000;
 pub(crate) fn zoo(args: &ZooArgs, out: &Output) -> Result<u8, String> {
     let bugs: Vec<&Bug> = if args.id.is_empty() { ALL.iter().collect() } else { args.id.clone() };
     let starts = args.starts.get() as u64;
+    file::prepare(args.out.as_deref())?;
     // A broken core that fails an assertion of its own is no news.
     std::panic::set_hook(Box::new(|_| {}));
     if args.markdown {
@@ -144,7 +145,8 @@ impl<'a> Hunted<'a> {
                 let as_expected = expected.contains(&rule);
                 let colour = if as_expected { Colour::Green } else { Colour::Yellow };
                 let odd = if as_expected { "" } else { ", not as expected" };
-                let text = format!("{rule} after {seeds} seeds (seed {seed}){odd}");
+                let seeds = counted(*seeds, "seed");
+                let text = format!("{rule} after {seeds} (seed {seed}){odd}");
                 out.paint(colour, &text)
             }
         };
@@ -158,7 +160,7 @@ impl<'a> Hunted<'a> {
             _ => String::new(),
         };
         let written = self.written.as_ref().map_or_else(String::new, |(path, commands)| {
-            format!("; {commands} commands in {}", path.display())
+            format!("; {} in {}", counted(*commands as u64, "command"), path.display())
         });
         out.say(&format!("{id:>2} {name}: {verdict}{unfair}{story}{written}"));
         out.tell(&self.json());

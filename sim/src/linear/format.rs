@@ -31,7 +31,7 @@ pub struct FormatError {
 #[non_exhaustive]
 pub enum LineError {
     /// It is no JSON, or a field is missing or has the wrong type.
-    #[error("{0}")]
+    #[error("{}", in_line(.0))]
     Json(#[from] serde_json::Error),
     /// It cannot be read at all.
     #[error("{0}")]
@@ -77,6 +77,11 @@ pub enum LineError {
     /// The operation is none.
     #[error("{0}")]
     History(#[from] HistoryError),
+}
+
+/// What is wrong with JSON that has one line: which of them says [`FormatError`].
+fn in_line(error: &serde_json::Error) -> String {
+    error.to_string().replace(" at line 1 column ", " at column ")
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -239,7 +244,8 @@ struct Reader {
 impl Reader {
     /// Reads one more line.
     fn line(&mut self, text: &str) -> Result<(), LineError> {
-        self.bytes += text.len();
+        // The end of a line counts, or there would be no end to empty ones.
+        self.bytes += text.len() + 1;
         if text.len() > LINE_BYTES_MAX {
             return Err(LineError::TooMuch { what: "bytes in a line", max: LINE_BYTES_MAX });
         }

@@ -66,6 +66,9 @@ pub const STATES_MAX: u64 = 20_000_000;
 /// Conditions and effects of operations on single keys: a scan has one for each key in its range.
 const ATOMS_MAX: u64 = 4_000_000;
 
+/// Of so many histories one may be [`Verdict::Undecided`].
+const HISTORIES_FOR_ONE_UNDECIDED: u64 = 200;
+
 /// Moments after which a write without an answer is at first taken never to take effect.
 const HORIZONS: [u32; 2] = [1_000, 10_000];
 
@@ -83,6 +86,15 @@ pub enum Verdict {
     NotLinearizable(Box<Explanation>),
     /// The budget did not suffice to tell.
     Undecided,
+}
+
+/// Why so many undecided histories make the verdict on all of them mean little; none if they do not,
+/// which is up to one in 200, rounded up. Nothing is known of an undecided one.
+pub fn too_many_undecided(undecided: u64, histories: u64) -> Option<String> {
+    let most = histories.div_ceil(HISTORIES_FOR_ONE_UNDECIDED);
+    (undecided > most).then(|| {
+        format!("{undecided} of {histories} histories were too hard to judge, more than {most}")
+    })
 }
 
 /// Checks a history.
@@ -165,4 +177,21 @@ fn spend(part: &Part, budget: &mut Budget, states: u64) -> Ending {
     let ending = search(part, &mut share);
     budget.left += share.left;
     ending
+}
+
+#[cfg(test)]
+mod tests {
+    use super::too_many_undecided;
+
+    #[test]
+    fn one_history_in_200_may_be_undecided() {
+        for (undecided, histories) in [(0, 0), (0, 1), (1, 1), (1, 200), (2, 201), (250, 50_000)] {
+            assert_eq!(too_many_undecided(undecided, histories), None);
+        }
+        for (undecided, histories) in [(1, 0), (2, 1), (2, 200), (3, 201), (251, 50_000)] {
+            assert!(too_many_undecided(undecided, histories).is_some());
+        }
+        let why = too_many_undecided(6, 1_000);
+        assert_eq!(why.unwrap(), "6 of 1000 histories were too hard to judge, more than 5");
+    }
 }
