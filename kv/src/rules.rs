@@ -107,10 +107,10 @@ pub fn compact_to(first: u64, applied: u64, count_limit: u64) -> Option<u64> {
     due.then(|| applied - 1).filter(|&index| index >= first)
 }
 
-/// Up to where a follower drops its own log, whatever its leader says: once it has more than twice `count_limit`
-/// applied entries, all but that many. A leader counts from where its own log begins, so one that
-/// came with a snapshot cuts the others' late. No rule to be swapped: whoever needs an entry that is
-/// gone gets a snapshot.
+/// Up to where a follower drops its own log, whatever its leader says: once it has more than twice
+/// `count_limit` applied entries, all but that many. A leader counts from where its own log begins, so
+/// one that came with a snapshot cuts the others' late. No rule to be swapped: whoever needs an entry
+/// that is gone gets a snapshot.
 pub(crate) fn overlong(truncated: u64, applied: u64, count_limit: u64) -> Option<u64> {
     let keep = count_limit.max(1);
     let long = applied.saturating_sub(truncated) > keep.saturating_mul(2);
@@ -138,6 +138,7 @@ mod tests {
         assert_eq!(compact_to(6, 7, 0), Some(6));
         assert_eq!(compact_to(6, 6, 0), None, "the last applied entry stays");
     }
+
     #[test]
     fn no_log_is_longer_than_twice_the_limit() {
         assert_eq!(overlong(5, 25, 10), None);

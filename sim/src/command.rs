@@ -68,8 +68,9 @@ pub enum Command {
     },
     /// Mends every link that is cut or clogged. What was held arrives at once.
     Heal,
-    /// Takes every fault away: links work and lose nothing, clocks and disks work as they should, clients
-    /// are heard once, stalled peers go on, peers that are down start. What is lost stays lost.
+    /// Takes every fault away: links work and lose nothing, clocks and disks work as they should,
+    /// clients are heard once, stalled peers go on, peers that are down start. What is lost stays
+    /// lost.
     HealAll,
     /// Makes a peer's election timer fire now.
     Campaign {

@@ -126,7 +126,8 @@ pub enum What {
         /// How many are lost.
         lost: usize,
     },
-    /// A driver that writes the two engines one after the other was stopped in between.
+    /// A machine stopped in the middle of a write, and half of it is there: its disk tore it, or a
+    /// driver writes the two engines one after the other.
     Torn {
         /// The peer.
         peer: u64,

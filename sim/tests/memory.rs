@@ -9,8 +9,8 @@ use raft_sim::{Command, Op, Scenario, World};
 const BYTES_MAX: u64 = 200_000_000;
 /// Requests of all clients in a second of a busy world.
 const FULL_RATE: u64 = 200;
-/// As many of them as a test has time for. They are enough to
-/// fill every log and every list that has a bound.
+/// As many of them as a test has time for. They are enough to fill every log and every list that has
+/// a bound.
 const CHECKED_RATE: u64 = 10;
 const SECOND: u64 = 1_000_000;
 const MINUTE: u64 = 60 * SECOND;

@@ -29,7 +29,7 @@ const REQUESTS_MAX: usize = 6_000;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct NemesisSettings {
-    /// How long there are faults; none is for 2,000 ticks, however long one takes.
+    /// How long there are faults, at most an hour; none is for 2,000 ticks, however long one takes.
     pub faults_us: Option<u64>,
     /// How long nothing is done after everything was healed, in election time-outs: within that
     /// time the cluster has to be well again.

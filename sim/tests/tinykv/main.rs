@@ -1,7 +1,8 @@
-//! The cluster tests of TinyKV's projects 2B and 2C (`kv/test_raftstore`), in virtual time.
+//! The cluster tests of TinyKV's projects 2B, 2C and 3B (`kv/test_raftstore`) that need no split, in
+//! virtual time.
 //!
 //! They are written from a description of what each does, not translated. What they have in common
-//! is in `generic.rs`; the two with a story of their own are in `stories.rs`. Every checker of the
+//! is in `generic.rs`; those with a story of their own are in `stories.rs`. Every checker of the
 //! [`World`](raft_sim::World) watches throughout.
 //!
 //! Each test runs 20 seeds. `TINYKV_SEEDS=500 cargo test --release -p raft-sim --test tinykv` runs
