@@ -10,6 +10,7 @@ use raft_core::proto::raft_cmdpb::{
 use crate::command;
 use crate::engine::MemEngine;
 use crate::error::{Error, Result};
+use crate::key::Key;
 use crate::keys;
 use crate::region::check_key_in_region;
 use crate::sessions::Writer;
@@ -136,7 +137,7 @@ fn delete_range(
     writer: &mut Writer<'_>,
 ) -> Result<Response> {
     let (start, end) = cut(cf_of(&range.cf)?, &range.start_key, &range.end_key, region);
-    let doomed: Vec<Bytes> = writer.kv.range(&start, &end).map(|(key, _)| key.clone()).collect();
+    let doomed: Vec<Key> = writer.kv.range(&start, &end).map(|(key, _)| key.clone()).collect();
     for key in &doomed {
         writer.delete(key);
     }
@@ -159,7 +160,7 @@ fn compare_and_swap(swap: &CompareAndSwapRequest, writer: &mut Writer<'_>) -> Re
 }
 
 /// The engine keys of the user's keys from `start` up to `end` that lie in the region.
-fn cut(cf: &str, start: &Bytes, end: &Bytes, region: &Region) -> (Bytes, Bytes) {
+fn cut(cf: &str, start: &Bytes, end: &Bytes, region: &Region) -> (Key, Key) {
     let start = start.max(&region.start_key);
     let end = [end, &region.end_key].into_iter().filter(|end| !end.is_empty()).min();
     (keys::data(cf, start), keys::data_end(cf, end.map_or(&[][..], |end| &end[..])))
@@ -170,8 +171,10 @@ fn scan_pairs(scan: &ScanRequest, region: &Region, kv: &MemEngine) -> Result<Vec
     let (start, end) = cut(cf, &scan.start_key, &scan.end_key, region);
     let limit = if scan.limit == 0 { usize::MAX } else { scan.limit as usize };
     let prefix = cf.len() + 1;
-    let pair =
-        |(key, value): (&Bytes, &Bytes)| KvPair { key: key.slice(prefix..), value: value.clone() };
+    let pair = |(key, value): (&Key, &Bytes)| KvPair {
+        key: Bytes::copy_from_slice(&key[prefix..]),
+        value: value.clone(),
+    };
     Ok(kv.range(&start, &end).take(limit).map(pair).collect())
 }
 

@@ -8,27 +8,31 @@ use bytes::Bytes;
 use prost::Message;
 
 use crate::error::{Error, Result};
+use crate::key::Key;
 use crate::keys;
+
+/// A key and what is written there.
+pub type Record = (Key, Bytes);
 
 /// Puts and deletes that take effect together, in order. An empty value is a value, not a delete.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WriteBatch {
-    writes: Vec<(Bytes, Option<Bytes>)>,
+    writes: Vec<(Key, Option<Bytes>)>,
 }
 
 impl WriteBatch {
     /// Writes `value` at `key`.
-    pub fn put(&mut self, key: Bytes, value: Bytes) {
+    pub fn put(&mut self, key: Key, value: Bytes) {
         self.writes.push((key, Some(value)));
     }
 
     /// Writes an encoded message at `key`.
-    pub fn put_message(&mut self, key: Bytes, message: &impl Message) {
+    pub fn put_message(&mut self, key: Key, message: &impl Message) {
         self.put(key, message.encode_to_vec().into());
     }
 
     /// Removes `key`.
-    pub fn delete(&mut self, key: Bytes) {
+    pub fn delete(&mut self, key: Key) {
         self.writes.push((key, None));
     }
 
@@ -38,7 +42,7 @@ impl WriteBatch {
     }
 
     /// The writes in order; none is a delete.
-    pub fn iter(&self) -> impl Iterator<Item = (&Bytes, Option<&Bytes>)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&Key, Option<&Bytes>)> {
         self.writes.iter().map(|(key, value)| (key, value.as_ref()))
     }
 
@@ -56,7 +60,7 @@ impl WriteBatch {
 /// An ordered map in memory, which can be read as it was at some moment while it changes.
 #[derive(Clone, Debug, Default)]
 pub struct MemEngine {
-    records: BTreeMap<Bytes, Bytes>,
+    records: BTreeMap<Key, Bytes>,
     /// Sum of the fingerprints of all records that are part of the state machine.
     fingerprint: u64,
     views: Vec<View>,
@@ -73,15 +77,19 @@ pub struct ViewId(u64);
 struct View {
     id: ViewId,
     /// What is still to be read, in order.
-    ranges: VecDeque<(Bytes, Bytes)>,
+    ranges: VecDeque<(Key, Key)>,
     /// What the keys that changed since held then; none if they were absent.
-    kept: BTreeMap<Bytes, Option<Bytes>>,
+    kept: BTreeMap<Key, Option<Bytes>>,
 }
 
 impl MemEngine {
     /// The value at `key`.
     pub fn get(&self, key: &[u8]) -> Option<&Bytes> {
-        self.records.get(key)
+        // Keys of this kind are compared faster.
+        match Key::short(key) {
+            Some(key) => self.records.get(&key),
+            None => self.records.get(key),
+        }
     }
 
     /// The message at `key`; none if there is no such key.
@@ -100,12 +108,12 @@ impl MemEngine {
         &'a self,
         start: &[u8],
         end: &[u8],
-    ) -> impl Iterator<Item = (&'a Bytes, &'a Bytes)> + use<'a> {
+    ) -> impl Iterator<Item = (&'a Key, &'a Bytes)> + use<'a> {
         self.records.range::<[u8], _>(bounds(start, end))
     }
 
     /// All records in key order.
-    pub fn iter(&self) -> impl Iterator<Item = (&Bytes, &Bytes)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&Key, &Bytes)> {
         self.records.iter()
     }
 
@@ -126,7 +134,7 @@ impl MemEngine {
     }
 
     /// Writes `value` at `key`.
-    pub fn put(&mut self, key: Bytes, value: Bytes) {
+    pub fn put(&mut self, key: Key, value: Bytes) {
         self.keep(&key);
         self.fingerprint = self.fingerprint.wrapping_add(fingerprint(&key, &value));
         match self.records.entry(key) {
@@ -140,7 +148,7 @@ impl MemEngine {
     }
 
     /// Removes `key`.
-    pub fn delete(&mut self, key: &[u8]) {
+    pub fn delete(&mut self, key: &Key) {
         self.keep(key);
         if let Some(old) = self.records.remove(key) {
             self.fingerprint = self.fingerprint.wrapping_sub(fingerprint(key, &old));
@@ -159,7 +167,7 @@ impl MemEngine {
 
     /// Opens a view of these ranges, which must be in order and apart. Close it, or it keeps what
     /// changes for ever.
-    pub fn open_view(&mut self, ranges: impl IntoIterator<Item = (Bytes, Bytes)>) -> ViewId {
+    pub fn open_view(&mut self, ranges: impl IntoIterator<Item = (Key, Key)>) -> ViewId {
         self.opened += 1;
         let id = ViewId(self.opened);
         let ranges = ranges.into_iter().collect();
@@ -169,7 +177,7 @@ impl MemEngine {
 
     /// The next records of a view in key order, until they have `bytes_min` bytes of keys and
     /// values or there are no more. Empty at its end, and if there is no such view.
-    pub fn read_view(&mut self, id: ViewId, bytes_min: usize) -> Vec<(Bytes, Bytes)> {
+    pub fn read_view(&mut self, id: ViewId, bytes_min: usize) -> Vec<Record> {
         let view = self.views.iter_mut().find(|view| view.id == id);
         view.map(|view| view.read(&self.records, bytes_min)).unwrap_or_default()
     }
@@ -185,19 +193,19 @@ impl MemEngine {
     }
 
     /// A key is about to change: views that have not read it yet keep what it holds.
-    fn keep(&mut self, key: &[u8]) {
+    fn keep(&mut self, key: &Key) {
         for view in &mut self.views {
             let unread = view.ranges.iter().any(|(start, end)| key >= start && key < end);
             if unread && !view.kept.contains_key(key) {
                 let value = self.records.get(key).cloned();
-                view.kept.insert(Bytes::copy_from_slice(key), value);
+                view.kept.insert(key.clone(), value);
             }
         }
     }
 }
 
 impl View {
-    fn read(&mut self, records: &BTreeMap<Bytes, Bytes>, bytes_min: usize) -> Vec<(Bytes, Bytes)> {
+    fn read(&mut self, records: &BTreeMap<Key, Bytes>, bytes_min: usize) -> Vec<Record> {
         let (mut read, mut bytes) = (Vec::new(), 0);
         while let Some((start, end)) = self.ranges.front_mut() {
             if bytes >= bytes_min {
@@ -214,7 +222,7 @@ impl View {
                 }
             };
             // The first key after this one.
-            *start = [&key[..], &[0]].concat().into();
+            *start = Key::of(&[&key, &[0]]);
             let value = match self.kept.remove(&key) {
                 Some(kept) => kept,
                 None => records.get(&key).cloned(),
@@ -268,8 +276,8 @@ impl PartialEq for MemEngine {
 
 impl Eq for MemEngine {}
 
-impl FromIterator<(Bytes, Bytes)> for MemEngine {
-    fn from_iter<I: IntoIterator<Item = (Bytes, Bytes)>>(records: I) -> Self {
+impl FromIterator<Record> for MemEngine {
+    fn from_iter<I: IntoIterator<Item = Record>>(records: I) -> Self {
         let mut engine = Self::default();
         records.into_iter().for_each(|(key, value)| engine.put(key, value));
         engine
@@ -320,11 +328,11 @@ mod tests {
     #[test]
     fn a_batch_takes_effect_in_order() {
         let mut batch = WriteBatch::default();
-        batch.put(bytes("a"), bytes("1"));
-        batch.put(bytes("b"), bytes(""));
-        batch.delete(bytes("a"));
-        batch.put(bytes("c"), bytes("1"));
-        batch.put(bytes("c"), bytes("2"));
+        batch.put(Key::from("a"), bytes("1"));
+        batch.put(Key::from("b"), bytes(""));
+        batch.delete(Key::from("a"));
+        batch.put(Key::from("c"), bytes("1"));
+        batch.put(Key::from("c"), bytes("2"));
         let mut engine = MemEngine::default();
         engine.write(&batch);
         assert_eq!(engine.get(b"a"), None);
@@ -335,11 +343,11 @@ mod tests {
     #[test]
     fn a_range_is_half_open_and_an_inverted_one_is_empty() {
         let engine: MemEngine =
-            ["a", "b", "c"].into_iter().map(|key| (bytes(key), bytes("x"))).collect();
+            ["a", "b", "c"].into_iter().map(|key| (Key::from(key), bytes("x"))).collect();
         let keys = |start: &str, end: &str| {
             engine
                 .range(start.as_bytes(), end.as_bytes())
-                .map(|(key, _)| key.clone())
+                .map(|(key, _)| key.to_bytes())
                 .collect::<Vec<_>>()
         };
         assert_eq!(keys("a", "c"), ["a", "b"]);
@@ -350,8 +358,8 @@ mod tests {
     #[test]
     fn a_view_shows_the_past_while_the_engine_changes() {
         for bytes_min in [1, 3, 100] {
-            let key = |n: u32| Bytes::from(format!("k{n:02}"));
-            let mut engine: MemEngine = (0..30).map(|n| (key(3 * n), key(n))).collect();
+            let key = |n: u32| Key::from(&format!("k{n:02}"));
+            let mut engine: MemEngine = (0..30).map(|n| (key(3 * n), key(n).to_bytes())).collect();
             let past: Vec<_> = engine.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
             let wanted: Vec<_> =
                 past.iter().filter(|(k, _)| *k < key(20) || *k >= key(40)).cloned().collect();
@@ -375,8 +383,8 @@ mod tests {
     #[test]
     fn a_view_of_nothing_is_at_its_end_once_it_is_read() {
         let mut engine = MemEngine::default();
-        let view = engine.open_view([(bytes("a"), bytes("b"))]);
-        engine.put(bytes("a1"), bytes("later"));
+        let view = engine.open_view([("a".into(), "b".into())]);
+        engine.put("a1".into(), bytes("later"));
         assert_eq!(engine.read_view(view, 1), []);
         assert!(engine.is_view_at_end(view));
     }

@@ -13,7 +13,7 @@
 //!
 //! TinyKV has no sessions; theirs stand beside the other states of the region.
 
-use bytes::Bytes;
+use crate::key::Key;
 
 const LOCAL: u8 = 0x01;
 const REGION_RAFT: u8 = 0x02;
@@ -34,36 +34,28 @@ pub const CFS: [&str; 3] = ["default", "write", "lock"];
 /// Length of a log entry's key.
 const RAFT_LOG_LEN: usize = 19;
 
-fn region_key(kind: u8, region: u64, suffix: u8) -> Vec<u8> {
-    let mut key = Vec::with_capacity(RAFT_LOG_LEN);
-    key.extend([LOCAL, kind]);
-    key.extend(region.to_be_bytes());
-    key.push(suffix);
-    key
+fn region_key(kind: u8, region: u64, suffix: u8, rest: &[u8]) -> Key {
+    Key::of(&[&[LOCAL, kind], &region.to_be_bytes(), &[suffix], rest])
 }
 
 /// Key of a log entry; the value is an `Entry`.
-pub fn raft_log(region: u64, index: u64) -> Bytes {
-    let mut key = region_key(REGION_RAFT, region, RAFT_LOG);
-    key.extend(index.to_be_bytes());
-    key.into()
+pub fn raft_log(region: u64, index: u64) -> Key {
+    region_key(REGION_RAFT, region, RAFT_LOG, &index.to_be_bytes())
 }
 
 /// Key of the durable part of the log's state; the value is a `RaftLocalState`.
-pub fn raft_state(region: u64) -> Bytes {
-    region_key(REGION_RAFT, region, RAFT_STATE).into()
+pub fn raft_state(region: u64) -> Key {
+    region_key(REGION_RAFT, region, RAFT_STATE, &[])
 }
 
 /// Key of how far the region has applied; the value is a `RaftApplyState`.
-pub fn apply_state(region: u64) -> Bytes {
-    region_key(REGION_RAFT, region, APPLY_STATE).into()
+pub fn apply_state(region: u64) -> Key {
+    region_key(REGION_RAFT, region, APPLY_STATE, &[])
 }
 
 /// Key of what a client's session did last; the value is a `SessionState`.
-pub fn session(region: u64, client: u64) -> Bytes {
-    let mut key = region_key(REGION_RAFT, region, SESSION);
-    key.extend(client.to_be_bytes());
-    key.into()
+pub fn session(region: u64, client: u64) -> Key {
+    region_key(REGION_RAFT, region, SESSION, &client.to_be_bytes())
 }
 
 /// The client in a session's key; none if it is another key.
@@ -72,19 +64,19 @@ pub fn session_client(key: &[u8]) -> Option<u64> {
 }
 
 /// Where the keys of a region's sessions begin and end.
-pub fn sessions(region: u64) -> (Bytes, Bytes) {
-    let bound = |suffix| region_key(REGION_RAFT, region, suffix).into();
+pub fn sessions(region: u64) -> (Key, Key) {
+    let bound = |suffix| region_key(REGION_RAFT, region, suffix, &[]);
     (bound(SESSION), bound(SESSION + 1))
 }
 
 /// Where the user's keys in `cf` begin and end.
-pub fn family(cf: &str) -> (Bytes, Bytes) {
+pub fn family(cf: &str) -> (Key, Key) {
     (data(cf, b""), data_end(cf, b""))
 }
 
 /// Key of the region's shape; the value is a `RegionLocalState`.
-pub fn region_state(region: u64) -> Bytes {
-    region_key(REGION_META, region, REGION_STATE).into()
+pub fn region_state(region: u64) -> Key {
+    region_key(REGION_META, region, REGION_STATE, &[])
 }
 
 /// The log index in a log entry's key; none if it is another key.
@@ -100,22 +92,16 @@ fn suffix(key: &[u8], kind: u8) -> Option<u64> {
 }
 
 /// Key of the user's `key` in column family `cf`.
-pub fn data(cf: &str, key: &[u8]) -> Bytes {
-    let mut bytes = Vec::with_capacity(cf.len() + 1 + key.len());
-    bytes.extend(cf.as_bytes());
-    bytes.push(b'_');
-    bytes.extend(key);
-    bytes.into()
+pub fn data(cf: &str, key: &[u8]) -> Key {
+    Key::of(&[cf.as_bytes(), b"_", key])
 }
 
 /// The first key after the user's keys from `start` up to `end` in `cf`; an empty `end` is the end
 /// of the family.
-pub fn data_end(cf: &str, end: &[u8]) -> Bytes {
+pub fn data_end(cf: &str, end: &[u8]) -> Key {
     if end.is_empty() {
-        // The byte after '_': beyond every key with this prefix.
-        let mut bytes = Vec::from(cf.as_bytes());
-        bytes.push(b'_' + 1);
-        bytes.into()
+        // Beyond every key with this prefix.
+        Key::of(&[cf.as_bytes(), &[b'_' + 1]])
     } else {
         data(cf, end)
     }
@@ -145,14 +131,14 @@ mod tests {
     fn keys_are_tinykvs_byte_for_byte() {
         let region = [0, 0, 0, 0, 0, 0, 0, 1];
         let log = [&[1, 2][..], &region, &[1, 0, 0, 0, 0, 0, 0, 0, 6]].concat();
-        assert_eq!(raft_log(1, 6), log);
-        assert_eq!(raft_state(1), [&[1, 2][..], &region, &[2]].concat());
-        assert_eq!(apply_state(1), [&[1, 2][..], &region, &[3]].concat());
-        assert_eq!(region_state(1), [&[1, 3][..], &region, &[1]].concat());
-        assert_eq!(data("default", b"k"), &b"default_k"[..]);
+        assert_eq!(raft_log(1, 6)[..], log);
+        assert_eq!(raft_state(1)[..], [&[1, 2][..], &region, &[2]].concat());
+        assert_eq!(apply_state(1)[..], [&[1, 2][..], &region, &[3]].concat());
+        assert_eq!(region_state(1)[..], [&[1, 3][..], &region, &[1]].concat());
+        assert_eq!(data("default", b"k")[..], b"default_k"[..]);
         assert_eq!((PREPARE_BOOTSTRAP, STORE_IDENT), ([1, 1], [1, 2]));
         let own = [&[1, 2][..], &region, &[4, 0, 0, 0, 0, 0, 0, 0, 9]].concat();
-        assert_eq!(session(1, 9), own, "not TinyKV's: it has no sessions");
+        assert_eq!(session(1, 9)[..], own, "not TinyKV's: it has no sessions");
     }
 
     #[test]

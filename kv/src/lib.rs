@@ -15,6 +15,7 @@
 //! | file | room |
 //! | --- | --- |
 //! | `keys.rs` | TinyKV's key table, byte for byte |
+//! | `key.rs` | keys that need no memory of their own |
 //! | `engine.rs` | ordered maps, write batches, views of the past |
 //! | `region.rs` | key ranges, epochs, roles |
 //! | `storage/` | the log and the states; restart, bootstrap, installing a snapshot |
@@ -33,6 +34,7 @@ mod apply;
 pub mod command;
 mod engine;
 mod error;
+mod key;
 pub mod keys;
 mod peer;
 mod proposals;
@@ -44,8 +46,9 @@ mod snapshot;
 mod storage;
 mod store;
 
-pub use engine::{Batches, Engines, MemEngine, ViewId, WriteBatch};
+pub use engine::{Batches, Engines, MemEngine, Record, ViewId, WriteBatch};
 pub use error::{Error, Result};
+pub use key::Key;
 pub use peer::{
     Accepted, Answer, Executed, LogGc, Outbox, Peer, PeerConfig, ReadPolicy, Token, Work,
 };

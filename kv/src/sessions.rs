@@ -13,6 +13,7 @@ use raft_core::proto::raft_serverpb::SessionState;
 
 use crate::engine::{MemEngine, WriteBatch};
 use crate::error::{Error, Result};
+use crate::key::Key;
 use crate::keys;
 
 /// Sessions that are remembered. All replicas must agree on it, so it is no setting.
@@ -104,12 +105,12 @@ pub(crate) struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    pub(crate) fn put(&mut self, key: Bytes, value: Bytes) {
+    pub(crate) fn put(&mut self, key: Key, value: Bytes) {
         self.batch.put(key.clone(), value.clone());
         self.kv.put(key, value);
     }
 
-    pub(crate) fn delete(&mut self, key: &Bytes) {
+    pub(crate) fn delete(&mut self, key: &Key) {
         self.batch.delete(key.clone());
         self.kv.delete(key);
     }

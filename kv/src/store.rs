@@ -46,7 +46,7 @@ impl<T: Tracer + Clone> Store<T> {
     /// # Errors
     /// As [`Peer::new`]; [`Error::NotBootstrapped`] if nobody has set up the store, and
     /// [`Error::StoreNotMatch`] if it is another one.
-    pub fn open(config: &StoreConfig, engines: Engines, tracer: T) -> Result<Self> {
+    pub fn open(config: &StoreConfig, engines: &Engines, tracer: T) -> Result<Self> {
         let state: Option<RegionLocalState> =
             engines.kv.get_message(&keys::region_state(config.peer.region_id))?;
         let alive = state.filter(|state| state.state() == PeerState::Normal);
@@ -58,12 +58,12 @@ impl<T: Tracer + Clone> Store<T> {
             }
             None => {
                 let me = config.peer.peer.store_id;
-                let ident = store_ident(&engines)?;
+                let ident = store_ident(engines)?;
                 let ident = ident.ok_or(Error::NotBootstrapped(config.peer.region_id))?;
                 if ident.store_id != me {
                     return Err(Error::StoreNotMatch { request: me, actual: ident.store_id });
                 }
-                State::Vacant(engines)
+                State::Vacant(engines.clone())
             }
         };
         Ok(Self { config: config.clone(), tracer, state })
@@ -130,7 +130,7 @@ impl<T: Tracer + Clone> Store<T> {
         }
         let config = PeerConfig { peer: to, ..config.clone() };
         let born = message.region_epoch.unwrap_or_default();
-        Peer::uninitialized(&config, born, engines.clone(), self.tracer.clone())
+        Peer::uninitialized(&config, born, engines, self.tracer.clone())
     }
 
     /// One tick has passed.

@@ -75,7 +75,7 @@ fn a_removed_peer_is_told_and_leaves_a_tombstone() {
     assert_eq!((group.disks[&3].raft.len(), group.disks[&3].kv.len()), (0, 1));
     group.put(1, "k2", "v2");
     assert!(group.start(3).is_err(), "a store needs a name");
-    group.disks.get_mut(&3).unwrap().kv.put(keys::STORE_IDENT.to_vec().into(), ident(3));
+    group.disks.get_mut(&3).unwrap().kv.put(keys::STORE_IDENT.into(), ident(3));
     group.start(3).unwrap();
     group.ticks(30);
     assert!(group.stores[&3].peer().is_none(), "it does not come back");

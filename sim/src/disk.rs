@@ -11,7 +11,7 @@
 //! which only a part is there is noticed in the same way.
 
 use bytes::Bytes;
-use raft_kv::{Batches, Engines, MemEngine, WriteBatch, keys};
+use raft_kv::{Batches, Engines, Key, MemEngine, WriteBatch, keys};
 
 use crate::digest::fingerprint;
 use crate::faults::DiskFault;
@@ -29,7 +29,7 @@ enum Side {
 #[derive(Clone, Debug)]
 struct Damage {
     side: Side,
-    key: Bytes,
+    key: Key,
     written: Bytes,
     checksum: u64,
     returned: Bytes,
@@ -305,7 +305,7 @@ impl Side {
         }
     }
 
-    fn put(self, key: Bytes, value: Bytes) -> Batches {
+    fn put(self, key: Key, value: Bytes) -> Batches {
         let mut batches = Batches::default();
         self.of_batches(&mut batches).put(key, value);
         batches

@@ -226,7 +226,7 @@ impl Node {
             ..PeerConfig::new(metapb::Peer { id, store_id: id, role: 0 }, REGION)
         };
         let ear = Ear { listens, heard: Vec::new() };
-        let store = Store::open(&StoreConfig { peer }, self.disk.durable().clone(), ear)?;
+        let store = Store::open(&StoreConfig { peer }, self.disk.durable(), ear)?;
         self.state = NodeState::Up { store, writing: None };
         Ok(())
     }

@@ -10,6 +10,11 @@ use raft_sim::trial::{Load, busy};
 #[cfg(target_arch = "wasm32")]
 wasm_bindgen_test::wasm_bindgen_test_configure!(run_in_browser);
 
+/// That of the page.
+#[cfg(target_arch = "wasm32")]
+#[global_allocator]
+static ALLOCATOR: talc::wasm::WasmDynamicTalc = talc::wasm::new_wasm_dynamic_allocator();
+
 /// Seeds of a measurement, unless `RAFT_BUSY_SEEDS` says otherwise where this is compiled: a browser
 /// has no environment.
 const SEEDS: &str = match option_env!("RAFT_BUSY_SEEDS") {

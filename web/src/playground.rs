@@ -151,7 +151,7 @@ impl Playground {
             for (store, engine) in [(Store::Raft, &node.disk().raft), (Store::Kv, &node.disk().kv)]
             {
                 for (key, value) in engine.iter() {
-                    batch.put(id, store, key.clone(), value.clone());
+                    batch.put(id, store, key.to_bytes(), value.clone());
                 }
             }
         }
@@ -225,7 +225,8 @@ impl Playground {
 }
 
 fn engines(records: &Records) -> Engines {
-    let engine = |pairs: &[(Bytes, Bytes)]| pairs.iter().cloned().collect::<MemEngine>();
+    let record = |(key, value): &(Bytes, Bytes)| (key.clone().into(), value.clone());
+    let engine = |pairs: &[(Bytes, Bytes)]| pairs.iter().map(record).collect::<MemEngine>();
     Engines { raft: engine(&records.raft), kv: engine(&records.kv) }
 }
 
@@ -233,8 +234,8 @@ fn add_writes(batch: &mut Batch, peer: u64, batches: &Batches) {
     for (store, writes) in [(Store::Raft, &batches.raft), (Store::Kv, &batches.kv)] {
         for (key, value) in writes.iter() {
             match value {
-                Some(value) => batch.put(peer, store, key.clone(), value.clone()),
-                None => batch.delete(peer, store, key.clone()),
+                Some(value) => batch.put(peer, store, key.to_bytes(), value.clone()),
+                None => batch.delete(peer, store, key.to_bytes()),
             }
         }
     }

@@ -92,7 +92,7 @@ fn open(path: &Path, id: u64, count: u64) -> Result<Replica> {
     // Another one at each start.
     let seed = SystemTime::now().duration_since(UNIX_EPOCH)?.subsec_nanos();
     let peer = PeerConfig { seed: u64::from(seed) ^ id, ..PeerConfig::new(me, REGION) };
-    Ok(Replica::new(&StoreConfig { peer }, disk, engines)?)
+    Ok(Replica::new(&StoreConfig { peer }, disk, &engines)?)
 }
 
 /// Takes mail and ticks; after each, what is durable leaves.

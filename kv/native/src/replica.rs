@@ -18,7 +18,7 @@ impl Replica {
     ///
     /// # Errors
     /// As [`Store::open`].
-    pub fn new(config: &StoreConfig, disk: NativeStore, engines: Engines) -> Result<Self> {
+    pub fn new(config: &StoreConfig, disk: NativeStore, engines: &Engines) -> Result<Self> {
         Ok(Self { store: Store::open(config, engines, ())?, disk })
     }
 

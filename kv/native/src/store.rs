@@ -215,8 +215,7 @@ fn read_table(transaction: &ReadTransaction, table: Table) -> Result<MemEngine> 
     let table = transaction.open_table(table).map_err(Error::database)?;
     let records = table.iter().map_err(Error::database)?.map(|record| {
         let (key, value) = record.map_err(Error::database)?;
-        let copy = Bytes::copy_from_slice;
-        Ok((copy(key.value()), copy(value.value())))
+        Ok((key.value().into(), Bytes::copy_from_slice(value.value())))
     });
     records.collect()
 }

@@ -39,8 +39,8 @@ impl Drop for Dir {
 
 fn batches(key: &str, value: &str) -> Batches {
     let mut batches = Batches::default();
-    batches.raft.put(key.to_owned().into(), value.to_owned().into());
-    batches.kv.put(key.to_owned().into(), value.to_owned().into());
+    batches.raft.put(key.into(), value.to_owned().into());
+    batches.kv.put(key.into(), value.to_owned().into());
     batches
 }
 
@@ -200,8 +200,8 @@ fn compaction_gives_space_back_and_keeps_every_record() {
     }
     let mut delete = Batches::default();
     for number in 0..60 {
-        delete.raft.delete(format!("{number}").into());
-        delete.kv.delete(format!("{number}").into());
+        delete.raft.delete((&format!("{number}")).into());
+        delete.kv.delete((&format!("{number}")).into());
     }
     commit(&mut store, &mut engines, &delete, false);
     let (before, len) = (store.size().unwrap(), fs::metadata(dir.file()).unwrap().len());

@@ -82,10 +82,11 @@ impl<T: Tracer> Peer<T> {
         entry: &Entry,
         work: &mut Work,
     ) -> Result<RaftCmdResponse> {
-        let response = self.execute(request, entry.index, work)?;
+        let mut response = self.execute(request, entry.index, work)?;
         // The term is that of the answer, not of the command.
-        let answer = RaftCmdResponse { header: None, ..response.clone() };
-        self.record(session, &answer, (entry.index, true), work);
+        let header = response.header.take();
+        self.record(session, &response, (entry.index, true), work);
+        response.header = header;
         Ok(response)
     }
 
@@ -113,7 +114,7 @@ impl<T: Tracer> Peer<T> {
         index: u64,
         work: &mut Work,
     ) -> Result<RaftCmdResponse> {
-        let region = self.region().clone();
+        let region = self.storage().shared_region();
         let header = request.header.as_ref();
         check_epoch(header.and_then(|header| header.region_epoch.as_ref()), None, &region)?;
         check_requests(request, &region)?;

@@ -110,7 +110,7 @@ impl Peer {
     /// # Errors
     /// Records that are missing, damaged or contradict each other; a configuration that cannot
     /// work.
-    pub fn new(config: &PeerConfig, engines: Engines) -> Result<Self> {
+    pub fn new(config: &PeerConfig, engines: &Engines) -> Result<Self> {
         Self::with_tracer(config, engines, ())
     }
 }
@@ -120,7 +120,7 @@ impl<T: Tracer> Peer<T> {
     ///
     /// # Errors
     /// As [`new`](Peer::new).
-    pub fn with_tracer(config: &PeerConfig, engines: Engines, tracer: T) -> Result<Self> {
+    pub fn with_tracer(config: &PeerConfig, engines: &Engines, tracer: T) -> Result<Self> {
         let storage = PeerStorage::open(engines, config.region_id, config.store_rules)?;
         let me = storage.member(config.peer.id).unwrap_or(config.peer);
         let voters = &storage.conf_state().voters;
@@ -140,7 +140,7 @@ impl<T: Tracer> Peer<T> {
     pub fn uninitialized(
         config: &PeerConfig,
         born: RegionEpoch,
-        engines: Engines,
+        engines: &Engines,
         tracer: T,
     ) -> Result<Self> {
         let (region, rules) = (config.region_id, config.store_rules);

@@ -2,11 +2,11 @@
 
 use std::cmp::Ordering;
 
-use bytes::Bytes;
 use raft_core::EntryId;
 use raft_core::proto::raft_serverpb::{SnapshotAck, SnapshotChunk, SnapshotProgress};
 
 use super::stream::Decoder;
+use crate::engine::Record;
 
 /// The pieces of a snapshot that have arrived. They are not durable: after a crash the sender
 /// begins again.
@@ -85,7 +85,7 @@ impl Receiver {
     }
 
     /// Takes the records of an accepted snapshot.
-    pub(crate) fn take(&mut self, id: EntryId) -> Option<Vec<(Bytes, Bytes)>> {
+    pub(crate) fn take(&mut self, id: EntryId) -> Option<Vec<Record>> {
         let accepted = self.accepted.take_if(|accepted| accepted.id == id)?;
         Some(accepted.stream.into_records())
     }

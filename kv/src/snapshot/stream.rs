@@ -7,6 +7,7 @@ use bytes::Bytes;
 use prost::Message;
 use raft_core::proto::raft_serverpb::{KeyValue, RaftSnapshotData};
 
+use crate::engine::Record;
 use crate::keys;
 
 /// What stands before a record: field 3 of `RaftSnapshotData`, with a length.
@@ -17,7 +18,7 @@ const LENGTH_BYTES_MAX: usize = 10;
 /// Some records of a snapshot.
 #[derive(Debug)]
 pub(crate) struct Piece {
-    pub(crate) records: Vec<(Bytes, Bytes)>,
+    pub(crate) records: Vec<Record>,
     pub(crate) last: bool,
 }
 
@@ -40,7 +41,7 @@ impl Encoder {
     ) -> (Bytes, bool) {
         while self.rest.len() < size && !self.at_end {
             let Piece { records, last } = read(size - self.rest.len());
-            let pair = |(key, value)| KeyValue { key, value };
+            let pair = |(key, value): Record| KeyValue { key: key.to_bytes(), value };
             let data = records.into_iter().map(pair).collect();
             let more = RaftSnapshotData { data, ..RaftSnapshotData::default() };
             let mut bytes = Vec::with_capacity(self.rest.len() + more.encoded_len());
@@ -58,7 +59,7 @@ impl Encoder {
 pub(super) struct Decoder {
     /// The beginning of a record whose end has not come.
     rest: Vec<u8>,
-    records: Vec<(Bytes, Bytes)>,
+    records: Vec<Record>,
 }
 
 impl Decoder {
@@ -79,7 +80,7 @@ impl Decoder {
         if !data.data.iter().all(|pair| keys::is_state(&pair.key)) {
             return Err("it has keys that are not state");
         }
-        self.records.extend(data.data.into_iter().map(|pair| (pair.key, pair.value)));
+        self.records.extend(data.data.into_iter().map(|pair| (pair.key.into(), pair.value)));
         Ok(())
     }
 
@@ -88,7 +89,7 @@ impl Decoder {
         self.rest.is_empty()
     }
 
-    pub(super) fn into_records(self) -> Vec<(Bytes, Bytes)> {
+    pub(super) fn into_records(self) -> Vec<Record> {
         self.records
     }
 }
@@ -116,8 +117,9 @@ fn whole_records(stream: &[u8]) -> Result<usize, &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::key::Key;
 
-    fn records() -> Vec<(Bytes, Bytes)> {
+    fn records() -> Vec<Record> {
         let sizes = [0usize, 1, 200, 3, 70_000, 0, 127, 128];
         let record = |(n, size): (u8, usize)| {
             (keys::data("default", &[b'k', n]), Bytes::from(vec![b'v'; size]))
@@ -193,12 +195,12 @@ mod tests {
             keys::raft_log(1, 6),
             keys::apply_state(1),
             keys::region_state(1),
-            Bytes::from_static(&keys::STORE_IDENT),
-            Bytes::from_static(b"other_k"),
-            Bytes::new(),
+            keys::STORE_IDENT.into(),
+            b"other_k"[..].into(),
+            Key::from(b""),
         ];
         for key in keys {
-            let pair = KeyValue { key: key.clone(), value: Bytes::new() };
+            let pair = KeyValue { key: key.to_bytes(), value: Bytes::new() };
             let data = RaftSnapshotData { data: vec![pair], ..RaftSnapshotData::default() };
             assert!(Decoder::default().take(&data.encode_to_vec()).is_err(), "{key:?}");
         }

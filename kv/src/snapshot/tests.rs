@@ -8,7 +8,7 @@ use raft_core::proto::raft_serverpb::{
 };
 
 use super::*;
-use crate::engine::MemEngine;
+use crate::engine::{MemEngine, Record};
 use crate::keys;
 
 const ID: EntryId = EntryId { term: 7, index: 40 };
@@ -26,9 +26,9 @@ impl Source {
         Self::with(count, record, encoded(record(0)).len())
     }
 
-    fn with(count: u8, record: fn(u8) -> (Bytes, Bytes), piece_bytes: usize) -> Self {
+    fn with(count: u8, record: fn(u8) -> Record, piece_bytes: usize) -> Self {
         let mut engine: MemEngine = (0..count).map(record).collect();
-        let view = engine.open_view([(Bytes::new(), "z".into())]);
+        let view = engine.open_view([("".into(), "z".into())]);
         let to = Peer { id: 3, store_id: 3, role: 0 };
         let message = eraftpb::Message::default();
         Self { engine, sender: Sender::new(to, ID, message, view, piece_bytes) }
@@ -44,12 +44,12 @@ impl Source {
     }
 }
 
-fn record(n: u8) -> (Bytes, Bytes) {
+fn record(n: u8) -> Record {
     (keys::data("default", &[b'k', n]), Bytes::from(vec![n; 10]))
 }
 
-fn encoded((key, value): (Bytes, Bytes)) -> Vec<u8> {
-    let data = vec![KeyValue { key, value }];
+fn encoded((key, value): Record) -> Vec<u8> {
+    let data = vec![KeyValue { key: key.to_bytes(), value }];
     RaftSnapshotData { data, ..RaftSnapshotData::default() }.encode_to_vec()
 }
 

@@ -26,7 +26,7 @@ pub fn bootstrap_store(engines: &Engines, cluster_id: u64, store_id: u64) -> Res
     }
     let mut batches = Batches::default();
     let ident = StoreIdent { cluster_id, store_id };
-    batches.kv.put_message(keys::STORE_IDENT.to_vec().into(), &ident);
+    batches.kv.put_message(keys::STORE_IDENT.into(), &ident);
     Ok(batches)
 }
 
@@ -68,7 +68,7 @@ pub fn bootstrap(engines: &Engines, region: &Region) -> Result<Batches> {
 /// As [`bootstrap`].
 pub fn prepare_bootstrap(engines: &Engines, region: &Region) -> Result<Batches> {
     let mut batches = bootstrap(engines, region)?;
-    batches.kv.put_message(keys::PREPARE_BOOTSTRAP.to_vec().into(), &region_state(region));
+    batches.kv.put_message(keys::PREPARE_BOOTSTRAP.into(), &region_state(region));
     Ok(batches)
 }
 
@@ -84,7 +84,7 @@ pub fn clear_prepare_bootstrap(region_id: u64) -> Batches {
 /// Makes a prepared region final (TinyKV `ClearPrepareBootstrapState`).
 pub fn clear_prepare_bootstrap_state() -> Batches {
     let mut batches = Batches::default();
-    batches.kv.delete(keys::PREPARE_BOOTSTRAP.to_vec().into());
+    batches.kv.delete(keys::PREPARE_BOOTSTRAP.into());
     batches
 }
 

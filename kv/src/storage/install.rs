@@ -1,6 +1,7 @@
 //! A snapshot replaces everything; the peer is destroyed.
 
-use bytes::Bytes;
+use std::sync::Arc;
+
 use raft_core::EntryId;
 use raft_core::Ready;
 use raft_core::eraftpb::{ConfState, HardState, Snapshot};
@@ -8,8 +9,9 @@ use raft_core::proto::metapb::Region;
 use raft_core::proto::raft_serverpb::{PeerState, RegionLocalState};
 
 use super::PeerStorage;
-use crate::engine::Batches;
+use crate::engine::{Batches, Record};
 use crate::error::{Error, Result};
+use crate::key::Key;
 use crate::keys;
 use crate::sessions::Sessions;
 
@@ -17,7 +19,7 @@ use crate::sessions::Sessions;
 #[derive(Clone, Debug)]
 pub(crate) struct Installation {
     pub(crate) region: Region,
-    pub(crate) records: Vec<(Bytes, Bytes)>,
+    pub(crate) records: Vec<Record>,
 }
 
 impl PeerStorage {
@@ -39,7 +41,7 @@ impl PeerStorage {
         let conf_state = conf_state.ok_or(Error::Invalid("a snapshot without members"))?;
         self.clear_meta(batches);
         self.clear_data(batches);
-        self.region = installation.region;
+        self.region = Arc::new(installation.region);
         let mut writer = self.writer(&mut batches.kv);
         for (key, value) in installation.records {
             writer.put(key, value);
@@ -77,7 +79,7 @@ impl PeerStorage {
     fn clear_data(&mut self, batches: &mut Batches) {
         let ranges =
             keys::CFS.map(keys::family).into_iter().chain([keys::sessions(self.region.id)]);
-        let doomed: Vec<Bytes> = ranges
+        let doomed: Vec<Key> = ranges
             .flat_map(|(start, end)| self.kv.range(&start, &end).map(|(key, _)| key.clone()))
             .collect();
         let mut writer = self.writer(&mut batches.kv);
@@ -93,7 +95,7 @@ impl PeerStorage {
         self.clear_data(batches);
         let state = RegionLocalState {
             state: PeerState::Tombstone.into(),
-            region: Some(self.region.clone()),
+            region: Some(self.region().clone()),
             conf_state: None,
             removed: self.own,
         };

@@ -15,6 +15,7 @@ mod install;
 mod states;
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use raft_core::eraftpb::{ConfState, Entry, HardState, Snapshot, SnapshotMetadata};
 use raft_core::proto::metapb::{Peer, Region, RegionEpoch};
@@ -39,7 +40,7 @@ use crate::sessions::{Sessions, Writer};
 #[derive(Clone, Debug)]
 pub struct PeerStorage {
     kv: MemEngine,
-    region: Region,
+    region: Arc<Region>,
     conf_state: ConfState,
     hard_state: HardState,
     /// What stands after `truncated`, without a gap.
@@ -61,7 +62,7 @@ impl PeerStorage {
     /// [`Error::NotBootstrapped`] without a region, [`Error::RegionNotFound`] if the peer was
     /// removed, [`Error::Corrupt`] for a record that does not decode, [`Error::Inconsistent`] for
     /// records that no peer could have written.
-    pub fn open(engines: Engines, region_id: u64, rules: StoreRules) -> Result<Self> {
+    pub fn open(engines: &Engines, region_id: u64, rules: StoreRules) -> Result<Self> {
         let state: Option<RegionLocalState> =
             engines.kv.get_message(&keys::region_state(region_id))?;
         let state = state.ok_or(Error::NotBootstrapped(region_id))?;
@@ -79,7 +80,7 @@ impl PeerStorage {
     /// # Errors
     /// As [`open`](Self::open).
     pub(crate) fn uninitialized(
-        engines: Engines,
+        engines: &Engines,
         region_id: u64,
         born: RegionEpoch,
         rules: StoreRules,
@@ -89,7 +90,7 @@ impl PeerStorage {
     }
 
     fn load(
-        engines: Engines,
+        engines: &Engines,
         region: Region,
         conf_state: ConfState,
         rules: StoreRules,
@@ -101,8 +102,8 @@ impl PeerStorage {
         let truncated = apply_state.truncated_state.unwrap_or_default();
         let mut storage = Self {
             sessions: Sessions::load(region.id, &engines.kv)?,
-            kv: engines.kv,
-            region,
+            kv: engines.kv.clone(),
+            region: Arc::new(region),
             conf_state,
             hard_state: raft_state.hard_state.unwrap_or_default(),
             log: VecDeque::new(),
@@ -275,7 +276,7 @@ impl Storage for PeerStorage {
     fn snapshot(&self) -> Result<Snapshot, StorageError> {
         let index = (self.rules.snapshot_index)(self.applied_index, self.hard_state.commit);
         let term = self.term(index)?;
-        let data = RaftSnapshotData { region: Some(self.region.clone()), ..Default::default() };
+        let data = RaftSnapshotData { region: Some(self.region().clone()), ..Default::default() };
         let conf_state = Some(self.conf_state.clone());
         Ok(Snapshot {
             data: prost::Message::encode_to_vec(&data).into(),

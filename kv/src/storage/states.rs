@@ -1,5 +1,7 @@
 //! Region, members, applied and truncated index.
 
+use std::sync::Arc;
+
 use raft_core::EntryId;
 use raft_core::eraftpb::{ConfState, HardState};
 use raft_core::proto::metapb::{Peer, PeerRole, Region};
@@ -19,6 +21,11 @@ impl PeerStorage {
     /// snapshot: then there are no peers.
     pub fn region(&self) -> &Region {
         &self.region
+    }
+
+    /// The region's shape, for who changes the storage while it reads it.
+    pub(crate) fn shared_region(&self) -> Arc<Region> {
+        self.region.clone()
     }
 
     /// The members as the core counts them.
@@ -115,7 +122,8 @@ impl PeerStorage {
         changes: u64,
         batch: &mut WriteBatch,
     ) {
-        let old = std::mem::take(&mut self.region.peers);
+        let region = Arc::make_mut(&mut self.region);
+        let old = std::mem::take(&mut region.peers);
         let mut peers: Vec<Peer> = Vec::new();
         for peer in old.iter().chain(known) {
             let role = role_in(&conf_state, peer.id);
@@ -124,8 +132,8 @@ impl PeerStorage {
             }
         }
         peers.sort_unstable_by_key(|peer| peer.id);
-        self.region.peers = peers;
-        let epoch = self.region.region_epoch.get_or_insert_default();
+        region.peers = peers;
+        let epoch = region.region_epoch.get_or_insert_default();
         epoch.conf_ver = epoch.conf_ver.saturating_add(changes);
         self.conf_state = conf_state;
         self.write_region_state(batch);
@@ -136,7 +144,7 @@ impl PeerStorage {
         let plain = !joint && self.region.peers.iter().all(|p| p.role() == PeerRole::Voter);
         let state = RegionLocalState {
             state: PeerState::Normal.into(),
-            region: Some(self.region.clone()),
+            region: Some(self.region().clone()),
             conf_state: (!plain).then(|| self.conf_state.clone()),
             removed: self.own.filter(|own| self.member(own.id).is_none()),
         };

@@ -14,7 +14,7 @@ struct Fixture {
 }
 
 fn open(disk: &Engines) -> Result<PeerStorage> {
-    PeerStorage::open(disk.clone(), 1, StoreRules::default())
+    PeerStorage::open(disk, 1, StoreRules::default())
 }
 
 impl Fixture {
@@ -160,7 +160,7 @@ fn a_snapshot_replaces_log_members_and_data() {
     f.change(|storage, batches| {
         storage.writer(&mut batches.kv).put(keys::data("lock", b"old"), "x".into());
         storage.change_sessions(&mut batches.kv, |sessions, writer| sessions.open(7, writer));
-        storage.writer(&mut batches.kv).put(keys::PREPARE_BOOTSTRAP.to_vec().into(), "x".into());
+        storage.writer(&mut batches.kv).put(keys::PREPARE_BOOTSTRAP.into(), "x".into());
     });
     let hard_state = Some(HardState { term: 9, vote: 0, commit: 20 });
     let ready = Ready { hard_state, ..Ready::default() };

@@ -86,7 +86,7 @@ impl Group {
     pub(crate) fn start(&mut self, store: u64) -> Result<(), Error> {
         self.starts += 1;
         let peer = PeerConfig { peer: id(store), seed: self.starts, ..self.config.clone() };
-        let opened = Store::open(&StoreConfig { peer }, self.disks[&store].clone(), ())?;
+        let opened = Store::open(&StoreConfig { peer }, &self.disks[&store], ())?;
         self.stores.insert(store, opened);
         Ok(())
     }
@@ -171,7 +171,7 @@ impl Group {
             return;
         };
         let disk = self.disks[&id].clone();
-        match PeerStorage::open(disk, 1, self.config.store_rules) {
+        match PeerStorage::open(&disk, 1, self.config.store_rules) {
             Ok(storage) => assert_eq!(storage, *peer.storage(), "batches tell the whole story"),
             Err(error) => assert!(!peer.storage().is_initialized(), "{error}"),
         }

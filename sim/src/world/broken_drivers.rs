@@ -89,7 +89,7 @@ fn change_state(world: &mut World, id: u64, change: fn(&mut RaftLocalState)) -> 
     let state_key = keys::raft_state(REGION);
     with_work(world, id, |work| {
         work.batches.raft = filtered(&work.batches.raft, |key, value| {
-            if key != state_key {
+            if *key != state_key[..] {
                 return Some(value.clone());
             }
             let mut state = RaftLocalState::decode(&value[..]).unwrap();

@@ -7,12 +7,11 @@
 
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
 use prost::Message as _;
 use raft_core::eraftpb::{Entry, EntryType, MessageType};
 use raft_core::proto::raft_serverpb::{RaftApplyState, RaftLocalState, RaftMessage};
 use raft_core::{EntryId, Raft, StateRole, Storage as _};
-use raft_kv::{Accepted, Batches, PeerStorage, Work, keys};
+use raft_kv::{Accepted, Batches, Key, PeerStorage, Work, keys};
 
 use super::World;
 use crate::check::{
@@ -26,8 +25,8 @@ use crate::node::{Ear, Node, REGION};
 pub(super) struct Watch {
     /// By store: the peer that it holds, or held last.
     peers: Vec<u64>,
-    raft_state: Bytes,
-    apply_state: Bytes,
+    raft_state: Key,
+    apply_state: Key,
     /// What peers made of the requests that are under way, by attempt.
     asked: BTreeMap<u64, Vec<(u32, Answer)>>,
 }

@@ -301,7 +301,7 @@ fn a_driver_that_checks_no_checksum_serves_a_damaged_record() {
             run_for(&mut world, SECOND);
             let records = world.node(leader).unwrap().disk().raft.iter().count();
             let kv = world.node(leader).unwrap().disk().kv.iter().map(|(key, _)| key.clone());
-            let at = kv.into_iter().position(|key| key == b"default_k"[..]).unwrap();
+            let at = kv.into_iter().position(|key| key[..] == b"default_k"[..]).unwrap();
             apply(&mut world, Command::Crash { peer: leader });
             let record = (records + at) as u64;
             set(&mut world, leader, DiskFault::Corrupt { record });

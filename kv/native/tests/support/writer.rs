@@ -12,7 +12,7 @@ use raft_core::proto::metapb;
 use raft_core::proto::raft_cmdpb::{RaftCmdRequest, RaftCmdResponse, Request};
 use raft_core::proto::raft_serverpb::{RaftApplyState, RaftMessage, StoreIdent};
 use raft_kv::{
-    Engines, INIT_LOG_INDEX, LogGc, Peer, PeerConfig, StoreConfig, Token, bootstrap,
+    Engines, INIT_LOG_INDEX, Key, LogGc, Peer, PeerConfig, StoreConfig, Token, bootstrap,
     bootstrap_store, command, keys, single_region, store_ident,
 };
 use raft_kv_native::{Error, NativeStore, Replica, Result, check_ident};
@@ -45,7 +45,7 @@ fn key(number: u64) -> String {
 }
 
 /// The user's data after commands 1 to `last`. The last 23 write every key.
-fn data_after(last: u64) -> BTreeMap<Bytes, Bytes> {
+fn data_after(last: u64) -> BTreeMap<Key, Bytes> {
     let mut data = BTreeMap::new();
     for request in (last.saturating_sub(23) + 1..=last).flat_map(requests) {
         if let Some(put) = request.put {
@@ -89,7 +89,7 @@ impl Group {
                 engines.write(&batches);
             }
             check_ident(&engines, me)?;
-            replicas.push(Replica::new(&config(id, seed), disk, engines)?);
+            replicas.push(Replica::new(&config(id, seed), disk, &engines)?);
         }
         let mut group = Self {
             replicas,
@@ -256,7 +256,7 @@ fn check_engines(engines: &Engines) -> Result<u64, String> {
     let state = state.unwrap_or_default();
     let (applied, truncated) = (state.applied_index, state.truncated_state.unwrap_or_default());
     let data = engines.kv.iter().filter(|(key, _)| keys::user_key(key).is_some());
-    let data: BTreeMap<Bytes, Bytes> = data.map(|(k, v)| (k.clone(), v.clone())).collect();
+    let data: BTreeMap<Key, Bytes> = data.map(|(k, v)| (k.clone(), v.clone())).collect();
     let last = data.get(&keys::data("default", LAST.as_bytes()));
     let last = last.map_or(0, |last| std::str::from_utf8(last).unwrap().parse().unwrap());
     if data != data_after(last) {
