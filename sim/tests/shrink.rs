@@ -11,7 +11,7 @@ fn shrunk(id: u32, start: u64, tries: usize) -> usize {
     let bug = Bug::by_id(id).unwrap();
     let (trial, kill) = (bug.trial().unwrap(), hunt(bug, start, 200).expect("it is caught"));
     let started = std::time::Instant::now();
-    let shrunk = trial.shrink(&kill.scenario, &kill.violation, tries);
+    let shrunk = trial.shrink(&kill.scenario, &kill.violation, tries, || {});
     let small = &shrunk.scenario;
     println!(
         "bug {id}, {} from seed {}: {} commands to {} in {} tries, {:?}: {}",

@@ -38,11 +38,6 @@ impl Fate {
 }
 
 impl<T: Tracer> Peer<T> {
-    /// Whether the peer applied its own removal.
-    pub fn is_removed(&self) -> bool {
-        self.fate != Fate::Stays
-    }
-
     /// Whether the peer is gone: it does nothing any more.
     pub fn is_destroyed(&self) -> bool {
         self.fate == Fate::Destroyed

@@ -241,7 +241,8 @@ fn lively(world: &mut World, dead: &[u64], rule: Invariant) -> Result<Converged,
             limit_us = limit_us.max(self::limit_us(world, &alive(world, dead), slowest));
         }
         if world.now_us() >= start_us + limit_us {
-            let owed = format!("{limit_us} us after healing all but {dead:?} must agree");
+            let who = if dead.is_empty() { "all".into() } else { format!("all but {dead:?}") };
+            let owed = format!("{limit_us} us after healing {who} must agree");
             return Err(broken(world, rule, peer, owed, missing));
         }
         pass(world, tick_us)?;
@@ -300,7 +301,8 @@ fn disagreement(world: &World, alive: &[u64]) -> Option<(u64, String)> {
     let leaders: Vec<_> = peers(world, alive).filter(|(_, peer)| leads(peer)).collect();
     let &[(_, first)] = leaders.as_slice() else {
         let ids: Vec<_> = leaders.iter().map(|(id, _)| *id).collect();
-        return Some((0, format!("{ids:?} lead")));
+        let who = if ids.is_empty() { "nobody leads".into() } else { format!("{ids:?} lead") };
+        return Some((0, who));
     };
     let (leader, term) = (first.raft().id(), first.raft().term());
     let last = first.raft().log().last_index();
@@ -328,11 +330,14 @@ fn serves(world: &mut World, alive: &[u64], rule: Invariant) -> Result<(), Viola
     let expected = Some(Outcome::Done(Reply::Value(Some(value.clone()))));
     let get = || Op::Get { key: KEY.into() };
     for to in std::iter::once(None).chain(alive.iter().copied().map(Some)) {
+        let before = may_send_on(world, to);
         let read = ask(world, rule, get(), to)?;
-        // A change of members that was agreed on before may end only now.
+        // A change of members that was agreed on before may end only now, and leadership may go to
+        // whom a late copy of an earlier request names.
         let gone = to.is_some_and(|to| !members(world).contains(&to));
-        if read != expected && !gone && !(may_send_on(world, to) && is_sent_on(read.as_ref())) {
-            let (peer, now) = (to.unwrap_or(0), format!("a read ends with {read:?}"));
+        let may_send_on = before || may_send_on(world, to);
+        if read != expected && !gone && !(may_send_on && is_sent_on(read.as_ref())) {
+            let (peer, now) = (to.unwrap_or(0), format!("a read ends: {}", ending(read.as_ref())));
             return Err(broken(world, rule, peer, format!("{value:?} was written"), now));
         }
     }
@@ -366,6 +371,11 @@ fn is_sent_on(outcome: Option<&Outcome>) -> bool {
     matches!(outcome, Some(Outcome::Refused(reason)) if *reason == word)
 }
 
+/// How a request ended, in words.
+fn ending(outcome: Option<&Outcome>) -> String {
+    outcome.map_or_else(|| "no answer".into(), Outcome::to_string)
+}
+
 /// A write of [`KEY`] succeeds.
 fn writes(world: &mut World, rule: Invariant, value: &str) -> Result<(), Violation> {
     let put = Op::Put { key: KEY.into(), value: value.into() };
@@ -377,7 +387,7 @@ fn writes(world: &mut World, rule: Invariant, value: &str) -> Result<(), Violati
             return Ok(());
         }
         if world.now_us() >= give_up_us {
-            let now = format!("a write ends with {written:?}");
+            let now = format!("a write ends: {}", ending(written.as_ref()));
             return Err(broken(world, rule, 0, "all agree".into(), now));
         }
     }
@@ -417,8 +427,9 @@ fn unbroken(world: &World) -> Result<(), Violation> {
     world.violation().cloned().map_or(Ok(()), Err)
 }
 
-/// The terms of the members and the leaders that they know. One who missed its removal, and of whose members none is left
-/// to tell it, campaigns for ever; that is nobody's business as long as the members stay as they are.
+/// The terms of the members and the leaders that they know. One who missed its removal, and of whose
+/// members none is left to tell it, campaigns for ever; that is nobody's business as long as the
+/// members stay as they are.
 fn terms(world: &World) -> Vec<(u64, u64, u64)> {
     let members = members(world);
     let up = peers(world, &members).map(|(id, peer)| (id, peer.raft()));

@@ -140,7 +140,7 @@ impl Drawn {
             (secs, 0) => format!(" --faults-for {secs}s"),
             _ => format!(" --faults-for {}ms", time.as_millis()),
         });
-        let names: Vec<_> = self.faults.iter().map(crate::output::name_of).collect();
+        let names: Vec<_> = self.faults.iter().map(raft_sim::trial::name_of).collect();
         let faults = (!names.is_empty()).then(|| format!(" --faults {}", names.join(",")));
         [bug, peers, requests, time, faults].into_iter().flatten().collect()
     }
@@ -371,7 +371,7 @@ fn bug(text: &str) -> Result<&'static Bug, String> {
 }
 
 fn class(text: &str) -> Result<FaultClass, String> {
-    let known = |class: &FaultClass| crate::output::name_of(class);
+    let known = |class: &FaultClass| raft_sim::trial::name_of(class);
     FaultClass::ALL.into_iter().find(|class| known(class) == text).ok_or_else(|| {
         let all: Vec<_> = FaultClass::ALL.iter().map(known).collect();
         format!("{text:?} is none of {}", all.join(", "))

@@ -7,7 +7,7 @@ use raft_sim::trial::{judge, watch};
 use serde_json::json;
 
 use crate::args::{ReplayArgs, RunArgs, ShrinkArgs};
-use crate::output::{Output, code, counted, print, violation_json};
+use crate::output::{Output, Progress, code, counted, print, violation_json};
 use crate::{BROKEN, file};
 
 pub(crate) fn run(args: &RunArgs, out: &Output) -> Result<u8, String> {
@@ -72,7 +72,9 @@ pub(crate) fn shrink(args: &ShrinkArgs, out: &Output) -> Result<u8, String> {
     let Some(violation) = &verdict.violation else {
         return Err("no rule is broken: there is nothing to shrink".into());
     };
-    let shrunk = trial.shrink(&scenario, violation, args.tries);
+    let mut progress = Progress::new(out, "runs", args.tries as u64);
+    let shrunk = trial.shrink(&scenario, violation, args.tries, || progress.step(""));
+    progress.clear();
     let small = judge(&shrunk.scenario, trial.variant).map_err(refuse)?;
     if let Some(path) = &args.out {
         file::write(path, &shrunk.scenario)?;

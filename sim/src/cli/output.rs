@@ -154,14 +154,6 @@ pub(crate) fn seconds(time_us: u64) -> f64 {
     time_us as f64 / 1e6
 }
 
-/// The name that a value has in JSON.
-pub(crate) fn name_of(value: &impl serde::Serialize) -> String {
-    match serde_json::to_value(value) {
-        Ok(Value::String(name)) => name,
-        _ => String::new(),
-    }
-}
-
 /// The code with which a program that ran one scenario ends.
 pub(crate) fn code(verdict: &Verdict) -> u8 {
     match (&verdict.violation, verdict.coverage.undecided()) {

@@ -7,14 +7,12 @@ use std::time::Instant;
 
 use raft_core::eraftpb::MessageType;
 use raft_sim::linear::too_many_undecided;
-use raft_sim::trial::{Batch, Branch, Coverage, Least, Trial, Verdict, judge};
+use raft_sim::trial::{Batch, Branch, Coverage, Least, Trial, Verdict, judge, name_of};
 use raft_sim::{FaultClass, Invariant, Scenario, ScenarioError};
 use serde_json::{Map, Value, json};
 
 use crate::args::SweepArgs;
-use crate::output::{
-    Colour, Output, Progress, counted, name_of, seconds, too_hard, violation_json,
-};
+use crate::output::{Colour, Output, Progress, counted, seconds, too_hard, violation_json};
 use crate::parallel::in_order;
 use crate::{BROKEN, CLEAN, TOO_LITTLE, file};
 
@@ -122,7 +120,7 @@ fn run(trial: &Trial, seed: u64, args: &SweepArgs) -> Result<(Verdict, Option<Fa
             // What no single run shows stays as it was found.
             let single = violation.invariant != Invariant::Determinism;
             let verdict = if single {
-                let small = trial.shrink(&drawn, violation, args.shrink_tries).scenario;
+                let small = trial.shrink(&drawn, violation, args.shrink_tries, || {}).scenario;
                 judge(&small, trial.variant).map_err(refuse)?
             } else {
                 verdict.clone()

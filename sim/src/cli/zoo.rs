@@ -125,7 +125,7 @@ impl<'a> Hunted<'a> {
             file::write(&folder.join(format!("story-{:02}.json", told.bug)), &told.scenario())?;
         }
         let (Some(kill), Some(trial)) = (self.median(), self.bug.trial()) else { return Ok(()) };
-        let small = trial.shrink(&kill.scenario, &kill.violation, tries).scenario;
+        let small = trial.shrink(&kill.scenario, &kill.violation, tries, || {}).scenario;
         let path = folder.join(format!("bug-{:02}.json", self.bug.id));
         file::write(&path, &small)?;
         self.written = Some((path, small.commands.len()));

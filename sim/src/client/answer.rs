@@ -43,7 +43,7 @@ impl Request {
     fn read_error(&self, error: &errorpb::Error) -> Next {
         match &error.not_leader {
             // Who asks one peer only wants to hear what that one says.
-            Some(_) if self.only.is_some() && !self.maybe_taken => {
+            Some(_) if self.only.is_some() && !self.may_have_effect() => {
                 Next::End(Outcome::Refused(error.message.clone()))
             }
             Some(not_leader) => {
@@ -55,14 +55,16 @@ impl Request {
             }
             // It cannot take effect any more; whether it did, nobody can tell.
             None if error.session_expired.is_some() || error.stale_sequence.is_some() => {
-                Next::End(if self.maybe_taken {
+                Next::End(if self.may_have_effect() {
                     Outcome::Unknown
                 } else {
                     Outcome::Refused(error.message.clone())
                 })
             }
             // An earlier attempt may take effect all the same: this refusal does not end it.
-            None if error.stale_command.is_some() || self.maybe_taken => Next::Retry { hint: None },
+            None if error.stale_command.is_some() || self.may_have_effect() => {
+                Next::Retry { hint: None }
+            }
             None => Next::End(Outcome::Refused(error.message.clone())),
         }
     }

@@ -101,6 +101,11 @@ impl Request {
         self.maybe_taken = true;
     }
 
+    /// Whether an attempt may have changed something, or may do so later. A read never does.
+    pub(super) fn may_have_effect(&self) -> bool {
+        self.maybe_taken && self.op.is_write()
+    }
+
     pub(crate) fn end(&mut self, outcome: Outcome, now_us: u64) {
         self.ended_us = Some(now_us);
         self.outcome = Some(outcome);

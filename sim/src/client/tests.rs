@@ -50,12 +50,19 @@ fn a_peer_that_was_silent_is_asked_again_when_all_others_say_that_it_leads() {
 
 #[test]
 fn a_refusal_does_not_end_a_request_that_an_earlier_attempt_may_have_done() {
-    let mut clients = clients();
-    let refusal = Error::Invalid("no epoch").to_response(6);
-    let read = |clients: &Clients| clients.get(1).unwrap().read(&refusal);
-    assert!(matches!(read(&clients), Next::End(Outcome::Refused(_))));
-    clients.open(1).unwrap().taken();
-    assert_eq!(read(&clients), Next::Retry { hint: None });
+    let put = Op::Put { key: "k".into(), value: "v".into() };
+    for (op, retried) in [(put, true), (Op::Get { key: "k".into() }, false)] {
+        let mut clients = Clients::default();
+        clients.invoke(0, op.clone(), Some(1), 0);
+        for refusal in [Error::Invalid("no"), Error::NotLeader { region_id: 1, leader: None }] {
+            let refusal = refusal.to_response(6);
+            let read = |clients: &Clients| clients.get(1).unwrap().read(&refusal);
+            clients.open(1).unwrap().maybe_taken = false;
+            assert!(matches!(read(&clients), Next::End(Outcome::Refused(_))));
+            clients.open(1).unwrap().taken();
+            assert_eq!(read(&clients) == Next::Retry { hint: None }, retried, "{op}: {refusal:?}");
+        }
+    }
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Many runs added up.
 
 use raft_core::eraftpb::MessageType;
+use serde::Serialize;
+use serde_json::Value;
 
 use super::{Branch, Coverage, Effect, Verdict};
 use crate::check::Violation;
@@ -102,11 +104,11 @@ impl Batch {
         let coverage = &self.coverage;
         let faults = classes.iter().map(|class| {
             let strikes = coverage.faults.get(class).copied().unwrap_or(0);
-            (format!("fault class {class:?}"), strikes)
+            (format!("fault class {}", name_of(class)), strikes)
         });
         let effects = Effect::ALL.iter().map(|effect| {
             let count = coverage.effect(*effect);
-            (format!("effect {effect:?}"), count)
+            (format!("effect {}", name_of(effect)), count)
         });
         let messages = MESSAGES
             .iter()
@@ -130,6 +132,14 @@ impl Batch {
             }
         }
         short
+    }
+}
+
+/// The name that a fault class, or whatever else is a word there, has in JSON.
+pub fn name_of(value: &impl Serialize) -> String {
+    match serde_json::to_value(value) {
+        Ok(Value::String(name)) => name,
+        _ => String::new(),
     }
 }
 

@@ -126,8 +126,8 @@ mod tests {
         assert_eq!(load.loaded_us, BUSY_US);
     }
 
+    /// The clients' requests are copied there, which once made its history too hard to judge.
     #[test]
-    // The clients' requests are copied there, which once made its history too hard to judge.
     fn with_faults_most_operations_are_answered_and_the_same_run_comes_out_twice() {
         let trial = busy();
         let mut load = Load::default();

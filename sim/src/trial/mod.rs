@@ -11,7 +11,7 @@ mod busy;
 mod coverage;
 mod observer;
 
-pub use self::batch::{Batch, Failure, Least};
+pub use self::batch::{Batch, Failure, Least, name_of};
 pub use self::branches::{Branch, counting};
 pub use self::busy::{BUSY_CLIENTS, BUSY_PEERS, BUSY_REQUESTS, BUSY_US, Load, busy};
 pub use self::coverage::{Coverage, Effect};
@@ -298,10 +298,18 @@ impl Trial {
     }
 
     /// The least that breaks the same rule, and no later, as far as so many runs find it. A run that
-    /// goes round in circles has millions of events, so those of all runs are bounded, too.
-    pub fn shrink(&self, scenario: &Scenario, violation: &Violation, tries: usize) -> Shrunk {
+    /// goes round in circles has millions of events, so those of all runs are bounded, too. `tried`
+    /// hears of each run.
+    pub fn shrink(
+        &self,
+        scenario: &Scenario,
+        violation: &Violation,
+        tries: usize,
+        mut tried: impl FnMut(),
+    ) -> Shrunk {
         let mut events = 0;
         let mut fails = |scenario: &Scenario| {
+            tried();
             if events > SHRINK_EVENTS_MAX {
                 return false;
             }

@@ -66,7 +66,7 @@ impl World {
     pub(super) fn saw_start(&mut self, store: u64) {
         let Some(node) = self.nodes.get(store) else { return };
         let Some(peer) = node.peer() else {
-            // If it held one that knew nothing yet, that is forgotten.
+            // If it held one that had promised nothing yet, that is forgotten.
             return self.watch.holds(store, 0);
         };
         let (raft, now_us) = (peer.raft(), self.now_us);

@@ -40,7 +40,8 @@ impl World {
         self.attempt(request, None);
     }
 
-    /// A client that waits for nothing sends its next request; writes only after it has opened a session.
+    /// A client that waits for nothing sends its next request; writes only after it has opened a
+    /// session.
     fn take_turn(&mut self, client: u64) {
         match self.clients.turn(client) {
             None => {}
