@@ -10,7 +10,9 @@ use raft_core::rules::{Rejection, TermQuestion, TermVerdict};
 use raft_sim::liveness::{
     converges, majority_suffices, returns_quietly, serves_while_cut, stays_quiet,
 };
-use raft_sim::{Command, Flaws, Invariant, LinkFault, Links, Scenario, Span, World};
+use raft_sim::{
+    ClientFault, Command, Flaws, Invariant, LinkFault, Links, Op, Scenario, Span, World,
+};
 use support::*;
 
 fn world(seed: u64) -> World {
@@ -42,6 +44,31 @@ fn l1_accepts_a_peer_that_has_missed_much_and_gives_it_longer() {
     }
     world.apply(Command::Restart { peer: away }).unwrap();
     assert!(converges(&mut world).unwrap().limit_us > before);
+}
+
+/// Requests to hand leadership over that come again, late, move it while the readers ask.
+#[test]
+fn l1_accepts_that_the_leader_changes_while_it_is_asked() {
+    let mut changes = 0;
+    for late_us in (300_000..2_000_000).step_by(50_000) {
+        let mut scenario = Scenario::new(9);
+        scenario.settings.follower_reads = false;
+        let mut world = World::new(&scenario).unwrap();
+        let first = converges(&mut world).unwrap().leader;
+        let delay = Span { min_us: late_us, max_us: late_us };
+        let replay = |permille| Command::Clients { fault: ClientFault::Replay { permille, delay } };
+        world.apply(replay(1_000)).unwrap();
+        for to in [first % 5 + 1, first] {
+            let op = Op::TransferLeader { to };
+            world.apply(Command::Request { client: 0, op, to: None }).unwrap();
+            world.run_until(world.now_us() + 150_000);
+        }
+        world.apply(replay(0)).unwrap();
+        let before = leader(&world);
+        converges(&mut world).unwrap_or_else(|violation| panic!("{late_us}: {violation:?}"));
+        changes += usize::from(leader(&world) != before);
+    }
+    assert!(changes > 10, "{changes}");
 }
 
 #[test]
