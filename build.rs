@@ -22,6 +22,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .boxed(".eraftpb.Message.snapshot")
         .boxed(".raft_serverpb.RaftMessage.message")
         .boxed(".raft_serverpb.RaftMessage.snapshot_chunk")
+        .boxed(".raft_cmdpb.RaftCmdRequest.admin_request")
+        .boxed(".raft_cmdpb.RaftCmdResponse.admin_response")
+        .boxed(".raft_cmdpb.RaftResponseHeader.error")
+        .boxed(".raft_cmdpb.Request.compare_and_swap")
+        .boxed(".raft_cmdpb.Request.delete_range")
+        .boxed(".raft_cmdpb.Request.scan")
+        .boxed(".raft_cmdpb.Response.compare_and_swap")
+        .boxed(".raft_cmdpb.Response.scan")
+        .boxed(".raft_cmdpb.Response.snap")
         .compile_fds(descriptors)?;
     Ok(())
 }

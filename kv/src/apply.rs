@@ -42,11 +42,11 @@ impl<'a> Op<'a> {
             Ok(CmdType::Get) => request.get.as_ref().map(Op::Get),
             Ok(CmdType::Put) => request.put.as_ref().map(Op::Put),
             Ok(CmdType::Delete) => request.delete.as_ref().map(Op::Delete),
-            Ok(CmdType::Scan) => request.scan.as_ref().map(Op::Scan),
+            Ok(CmdType::Scan) => request.scan.as_deref().map(Op::Scan),
             Ok(CmdType::Snap) => Some(Op::Snap),
-            Ok(CmdType::DeleteRange) => request.delete_range.as_ref().map(Op::DeleteRange),
+            Ok(CmdType::DeleteRange) => request.delete_range.as_deref().map(Op::DeleteRange),
             Ok(CmdType::CompareAndSwap) => {
-                request.compare_and_swap.as_ref().map(Op::CompareAndSwap)
+                request.compare_and_swap.as_deref().map(Op::CompareAndSwap)
             }
             Ok(CmdType::OpenSession) => Some(Op::OpenSession),
             Ok(CmdType::Invalid) | Err(_) => return Err(Error::Invalid("unknown command type")),
@@ -183,9 +183,10 @@ mod tests {
     use super::*;
     use crate::engine::WriteBatch;
     use crate::region::single_region;
+    use crate::state_machine::StateMachine;
 
     struct Fixture {
-        engine: MemEngine,
+        engine: StateMachine,
         batch: WriteBatch,
         region: Region,
     }
@@ -193,7 +194,7 @@ mod tests {
     impl Fixture {
         fn new() -> Self {
             Self {
-                engine: MemEngine::default(),
+                engine: StateMachine::default(),
                 batch: WriteBatch::default(),
                 region: single_region(1, [1]),
             }

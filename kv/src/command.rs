@@ -39,14 +39,14 @@ pub fn snap() -> Request {
 /// most `limit` pairs, 0 is no limit.
 pub fn scan(cf: &str, start: impl Into<Bytes>, end: impl Into<Bytes>, limit: u32) -> Request {
     let (start_key, end_key) = (start.into(), end.into());
-    let scan = Some(ScanRequest { cf: cf.into(), start_key, end_key, limit });
+    let scan = Some(ScanRequest { cf: cf.into(), start_key, end_key, limit }.into());
     Request { cmd_type: CmdType::Scan.into(), scan, ..Default::default() }
 }
 
 /// Removes keys from `start` up to but without `end`; an empty `end` is the end of the region.
 pub fn delete_range(cf: &str, start: impl Into<Bytes>, end: impl Into<Bytes>) -> Request {
     let (start_key, end_key) = (start.into(), end.into());
-    let delete_range = Some(DeleteRangeRequest { cf: cf.into(), start_key, end_key });
+    let delete_range = Some(DeleteRangeRequest { cf: cf.into(), start_key, end_key }.into());
     Request { cmd_type: CmdType::DeleteRange.into(), delete_range, ..Default::default() }
 }
 
@@ -57,14 +57,15 @@ pub fn compare_and_swap(
     expected: Option<Bytes>,
     new: Option<Bytes>,
 ) -> Request {
-    let compare_and_swap = Some(CompareAndSwapRequest {
+    let swap = CompareAndSwapRequest {
         cf: cf.into(),
         key: key.into(),
         expect_absent: expected.is_none(),
         expected: expected.unwrap_or_default(),
         delete: new.is_none(),
         value: new.unwrap_or_default(),
-    });
+    };
+    let compare_and_swap = Some(swap.into());
     Request { cmd_type: CmdType::CompareAndSwap.into(), compare_and_swap, ..Default::default() }
 }
 
@@ -112,7 +113,7 @@ pub fn transfer_leader(peer: Peer) -> AdminRequest {
 
 /// An administrative command for `peer` of `region`.
 pub fn admin(region: &Region, peer: Peer, request: AdminRequest) -> RaftCmdRequest {
-    RaftCmdRequest { admin_request: Some(request), ..command(region, peer, Vec::new()) }
+    RaftCmdRequest { admin_request: Some(request.into()), ..command(region, peer, Vec::new()) }
 }
 
 /// Makes a command take effect once however often it is sent.
@@ -148,12 +149,12 @@ pub(crate) fn delete_response() -> Response {
 }
 
 pub(crate) fn snap_response(region: Region) -> Response {
-    let snap = Some(SnapResponse { region: Some(region) });
+    let snap = Some(SnapResponse { region: Some(region) }.into());
     Response { cmd_type: CmdType::Snap.into(), snap, ..Default::default() }
 }
 
 pub(crate) fn scan_response(pairs: Vec<KvPair>) -> Response {
-    let scan = Some(ScanResponse { pairs });
+    let scan = Some(ScanResponse { pairs }.into());
     Response { cmd_type: CmdType::Scan.into(), scan, ..Default::default() }
 }
 
@@ -163,11 +164,12 @@ pub(crate) fn delete_range_response(deleted: u64) -> Response {
 }
 
 pub(crate) fn compare_and_swap_response(swapped: bool, previous: Option<Bytes>) -> Response {
-    let compare_and_swap = Some(CompareAndSwapResponse {
+    let swap = CompareAndSwapResponse {
         swapped,
         previous_absent: previous.is_none(),
         previous: previous.unwrap_or_default(),
-    });
+    };
+    let compare_and_swap = Some(swap.into());
     Response { cmd_type: CmdType::CompareAndSwap.into(), compare_and_swap, ..Default::default() }
 }
 

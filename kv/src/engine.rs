@@ -1,7 +1,6 @@
 //! Ordered maps that hold a peer's records, and the batches that change them.
 
-use std::collections::VecDeque;
-use std::collections::btree_map::{BTreeMap, Entry};
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 
 use bytes::Bytes;
@@ -9,7 +8,6 @@ use prost::Message;
 
 use crate::error::{Error, Result};
 use crate::key::Key;
-use crate::keys;
 
 /// A key and what is written there.
 pub type Record = (Key, Bytes);
@@ -61,8 +59,6 @@ impl WriteBatch {
 #[derive(Clone, Debug, Default)]
 pub struct MemEngine {
     records: BTreeMap<Key, Bytes>,
-    /// Sum of the fingerprints of all records that are part of the state machine.
-    fingerprint: u64,
     views: Vec<View>,
     opened: u64,
 }
@@ -127,32 +123,16 @@ impl MemEngine {
         self.records.is_empty()
     }
 
-    /// A fingerprint of the state machine: of the users' data and the sessions, whatever the order
-    /// in which they were written. Replicas that have applied the same have the same.
-    pub fn fingerprint(&self) -> u64 {
-        self.fingerprint
-    }
-
-    /// Writes `value` at `key`.
-    pub fn put(&mut self, key: Key, value: Bytes) {
+    /// Writes `value` at `key`. Returns what was there.
+    pub fn put(&mut self, key: Key, value: Bytes) -> Option<Bytes> {
         self.keep(&key);
-        self.fingerprint = self.fingerprint.wrapping_add(fingerprint(&key, &value));
-        match self.records.entry(key) {
-            Entry::Vacant(place) => drop(place.insert(value)),
-            Entry::Occupied(mut place) => {
-                let before = fingerprint(place.key(), place.get());
-                self.fingerprint = self.fingerprint.wrapping_sub(before);
-                place.insert(value);
-            }
-        }
+        self.records.insert(key, value)
     }
 
-    /// Removes `key`.
-    pub fn delete(&mut self, key: &Key) {
+    /// Removes `key`. Returns what was there.
+    pub fn delete(&mut self, key: &Key) -> Option<Bytes> {
         self.keep(key);
-        if let Some(old) = self.records.remove(key) {
-            self.fingerprint = self.fingerprint.wrapping_sub(fingerprint(key, &old));
-        }
+        self.records.remove(key)
     }
 
     /// Applies a batch.
@@ -161,7 +141,7 @@ impl MemEngine {
             match value {
                 Some(value) => self.put(key.clone(), value.clone()),
                 None => self.delete(key),
-            }
+            };
         }
     }
 
@@ -243,25 +223,6 @@ impl View {
     }
 }
 
-/// Fingerprint of one record; 0 if it is no part of the state machine.
-fn fingerprint(key: &[u8], value: &[u8]) -> u64 {
-    if !keys::is_state(key) {
-        return 0;
-    }
-    let mix = |hash: u64, word: u64| {
-        let mixed = (hash ^ word).wrapping_mul(0xFF51_AFD7_ED55_8CCD);
-        mixed ^ (mixed >> 32)
-    };
-    let fold = |hash: u64, bytes: &[u8]| {
-        let (words, rest) = bytes.as_chunks::<8>();
-        let mut last = [0; 8];
-        last[..rest.len()].copy_from_slice(rest);
-        let hash = words.iter().fold(hash, |hash, word| mix(hash, u64::from_le_bytes(*word)));
-        mix(mix(hash, u64::from_le_bytes(last)), bytes.len() as u64)
-    };
-    fold(fold(0x9E37_79B9_7F4A_7C15, key), value)
-}
-
 /// A half-open range. An inverted one is empty, where the map itself would panic.
 fn bounds<'a>(start: &'a [u8], end: &'a [u8]) -> (Bound<&'a [u8]>, Bound<&'a [u8]>) {
     (Bound::Included(start), Bound::Excluded(end.max(start)))
@@ -279,7 +240,7 @@ impl Eq for MemEngine {}
 impl FromIterator<Record> for MemEngine {
     fn from_iter<I: IntoIterator<Item = Record>>(records: I) -> Self {
         let mut engine = Self::default();
-        records.into_iter().for_each(|(key, value)| engine.put(key, value));
+        records.into_iter().for_each(|(key, value)| drop(engine.put(key, value)));
         engine
     }
 }
@@ -387,32 +348,5 @@ mod tests {
         engine.put("a1".into(), bytes("later"));
         assert_eq!(engine.read_view(view, 1), []);
         assert!(engine.is_view_at_end(view));
-    }
-
-    #[test]
-    fn the_fingerprint_tells_what_there_is_and_not_how_it_came() {
-        let key = |key: &'static str| keys::data("default", key.as_bytes());
-        let mut engine = MemEngine::default();
-        let empty = engine.fingerprint();
-        engine.put(key("a"), bytes("1"));
-        engine.put(key("b"), bytes("2"));
-        let both = engine.fingerprint();
-        let mut other = MemEngine::default();
-        for (name, value) in [("b", "3"), ("c", "1"), ("a", "1"), ("b", "2")] {
-            other.put(key(name), bytes(value));
-        }
-        assert_ne!(other.fingerprint(), both);
-        other.delete(&key("c"));
-        assert_eq!(other.fingerprint(), both);
-        other.put(keys::apply_state(1), bytes("where it stands is another matter"));
-        assert_eq!(other.fingerprint(), both);
-        other.put(keys::session(1, 7), bytes("sessions are part of it"));
-        assert_ne!(other.fingerprint(), both);
-        engine.delete(&key("a"));
-        engine.delete(&key("b"));
-        assert_eq!(engine.fingerprint(), empty);
-        engine.put(key("ab"), bytes("c"));
-        other = [(key("a"), bytes("bc"))].into_iter().collect();
-        assert_ne!(engine.fingerprint(), other.fingerprint());
     }
 }

@@ -162,7 +162,7 @@ impl Error {
 
     /// The error as an answer from a peer in `term`.
     pub fn to_response(&self, term: u64) -> RaftCmdResponse {
-        let error = Some(self.to_pb());
+        let error = Some(self.to_pb().into());
         let header = RaftResponseHeader { error, current_term: term, ..Default::default() };
         RaftCmdResponse { header: Some(header), ..Default::default() }
     }

@@ -17,6 +17,7 @@
 //! | `keys.rs` | TinyKV's key table, byte for byte |
 //! | `key.rs` | keys that need no memory of their own |
 //! | `engine.rs` | ordered maps, write batches, views of the past |
+//! | `state_machine.rs` | the kv engine as a peer sees it, and its fingerprint |
 //! | `region.rs` | key ranges, epochs, roles |
 //! | `storage/` | the log and the states; restart, bootstrap, installing a snapshot |
 //! | `rules.rs` | the decisions that keep the store's promises |
@@ -43,6 +44,7 @@ mod region;
 pub mod rules;
 mod sessions;
 mod snapshot;
+mod state_machine;
 mod storage;
 mod store;
 

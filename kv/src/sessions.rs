@@ -15,6 +15,7 @@ use crate::engine::{MemEngine, WriteBatch};
 use crate::error::{Error, Result};
 use crate::key::Key;
 use crate::keys;
+use crate::state_machine::StateMachine;
 
 /// Sessions that are remembered. All replicas must agree on it, so it is no setting.
 pub const SESSIONS_MAX: usize = 1_024;
@@ -100,14 +101,14 @@ impl Sessions {
 /// durable.
 pub(crate) struct Writer<'a> {
     pub(crate) region: u64,
-    pub(crate) kv: &'a mut MemEngine,
+    pub(crate) kv: &'a mut StateMachine,
     pub(crate) batch: &'a mut WriteBatch,
 }
 
 impl Writer<'_> {
     pub(crate) fn put(&mut self, key: Key, value: Bytes) {
-        self.batch.put(key.clone(), value.clone());
-        self.kv.put(key, value);
+        self.kv.put(&key, value.clone());
+        self.batch.put(key, value);
     }
 
     pub(crate) fn delete(&mut self, key: &Key) {
@@ -122,7 +123,7 @@ mod tests {
     use crate::command;
 
     fn with_writer(change: impl FnOnce(&mut Sessions, &mut Writer<'_>), sessions: &mut Sessions) {
-        let (mut kv, mut batch) = (MemEngine::default(), WriteBatch::default());
+        let (mut kv, mut batch) = (StateMachine::default(), WriteBatch::default());
         change(sessions, &mut Writer { region: 1, kv: &mut kv, batch: &mut batch });
     }
 
@@ -138,7 +139,7 @@ mod tests {
 
     #[test]
     fn the_table_is_read_back_from_the_engine() {
-        let (mut kv, mut batch) = (MemEngine::default(), WriteBatch::default());
+        let (mut kv, mut batch) = (StateMachine::default(), WriteBatch::default());
         let mut sessions = Sessions::default();
         let writer = &mut Writer { region: 1, kv: &mut kv, batch: &mut batch };
         sessions.open(7, writer);

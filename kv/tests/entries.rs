@@ -94,7 +94,7 @@ impl Follower {
 #[test]
 fn a_command_that_opens_a_session_among_others_writes_nothing() {
     let mut follower = Follower::new();
-    let before = follower.group.peer(2).kv().fingerprint();
+    let before = follower.group.peer(2).storage().fingerprint();
     let batches = [
         vec![command::put("", "k", "v"), command::open_session()],
         vec![command::open_session(), command::put("", "k", "v")],
@@ -102,10 +102,10 @@ fn a_command_that_opens_a_session_among_others_writes_nothing() {
     ];
     for requests in batches {
         follower.command(requests).unwrap();
-        assert_eq!(follower.group.peer(2).kv().fingerprint(), before);
+        assert_eq!(follower.group.peer(2).storage().fingerprint(), before);
     }
     follower.command(vec![command::put("", "k", "v")]).unwrap();
-    assert_ne!(follower.group.peer(2).kv().fingerprint(), before, "the log goes on");
+    assert_ne!(follower.group.peer(2).storage().fingerprint(), before, "the log goes on");
 }
 
 #[test]

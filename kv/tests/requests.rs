@@ -5,7 +5,7 @@
 mod support;
 
 use raft_core::eraftpb::MessageType;
-use raft_core::proto::raft_cmdpb::{AdminRequest, RaftCmdRequest, RaftCmdResponse};
+use raft_core::proto::raft_cmdpb::{RaftCmdRequest, RaftCmdResponse};
 use raft_kv::{Accepted, Error, ReadPolicy, SESSIONS_MAX, Token, command};
 use support::*;
 
@@ -230,14 +230,14 @@ fn what_contradicts_itself_is_refused_before_it_is_proposed() {
     group.campaign(1);
     let before = last_index(&group, 1);
     let base = group.command(1, put("v"));
-    let admin = Some(command::compact_log(6, 6));
+    let admin = Some(Box::new(command::compact_log(6, 6)));
     let in_session = |client, sequence| command::in_session(base.clone(), client, sequence);
     let opening = vec![command::open_session(), command::get("", "k")];
     let cases = [
         RaftCmdRequest { admin_request: admin.clone(), ..base.clone() },
         RaftCmdRequest { requests: Vec::new(), ..base.clone() },
         RaftCmdRequest {
-            admin_request: Some(AdminRequest::default()),
+            admin_request: Some(Box::default()),
             requests: Vec::new(),
             ..base.clone()
         },

@@ -62,7 +62,7 @@ impl<T: Tracer> Peer<T> {
     }
 
     fn admin_response(&self, response: AdminResponse) -> RaftCmdResponse {
-        RaftCmdResponse { admin_response: Some(response), ..self.response(Vec::new()) }
+        RaftCmdResponse { admin_response: Some(response.into()), ..self.response(Vec::new()) }
     }
 
     fn propose_membership(
@@ -266,7 +266,7 @@ impl<T: Tracer> Peer<T> {
         let Some(to) = to else { return Ok(()) };
         let term = storage.term(to)?;
         let request = RaftCmdRequest {
-            admin_request: Some(crate::command::compact_log(to, term)),
+            admin_request: Some(crate::command::compact_log(to, term).into()),
             ..RaftCmdRequest::default()
         };
         // Nobody waits for it. If it cannot be proposed now, the next look will try again.

@@ -98,7 +98,7 @@ impl<T: Tracer> Peer<T> {
         if header.term != 0 && self.raft().term() > header.term.saturating_add(1) {
             return Err(Error::StaleCommand);
         }
-        let admin = request.admin_request.as_ref().map(AdminRequest::cmd_type);
+        let admin = request.admin_request.as_deref().map(AdminRequest::cmd_type);
         check_epoch(header.region_epoch.as_ref(), admin, self.region())?;
         match admin {
             None => check_requests(request, self.region())?,

@@ -35,11 +35,12 @@ use crate::keys;
 use crate::region::conf_state_of;
 use crate::rules::StoreRules;
 use crate::sessions::{Sessions, Writer};
+use crate::state_machine::StateMachine;
 
 /// The log and the states of one peer.
 #[derive(Clone, Debug)]
 pub struct PeerStorage {
-    kv: MemEngine,
+    kv: StateMachine,
     region: Arc<Region>,
     conf_state: ConfState,
     hard_state: HardState,
@@ -102,7 +103,7 @@ impl PeerStorage {
         let truncated = apply_state.truncated_state.unwrap_or_default();
         let mut storage = Self {
             sessions: Sessions::load(region.id, &engines.kv)?,
-            kv: engines.kv.clone(),
+            kv: StateMachine::new(engines.kv.clone()),
             region: Arc::new(region),
             conf_state,
             hard_state: raft_state.hard_state.unwrap_or_default(),

@@ -53,6 +53,12 @@ impl PeerStorage {
         &self.kv
     }
 
+    /// A fingerprint of the users' data and the sessions, whatever the order in which they were
+    /// written. Replicas that have applied the same have the same.
+    pub fn fingerprint(&self) -> u64 {
+        self.kv.fingerprint()
+    }
+
     /// Term, vote and commit index as they were last saved.
     pub fn hard_state(&self) -> HardState {
         self.hard_state

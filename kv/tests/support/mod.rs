@@ -102,7 +102,7 @@ impl Group {
         let first = storage.truncated().index + 1;
         let disk = self.disks.get_mut(&store).unwrap();
         disk.kv.put(keys::apply_state(1), state.encode_to_vec().into());
-        (first..=applied).for_each(|index| disk.raft.delete(&keys::raft_log(1, index)));
+        (first..=applied).for_each(|index| drop(disk.raft.delete(&keys::raft_log(1, index))));
         self.start(store).unwrap();
     }
 
@@ -288,7 +288,7 @@ impl Group {
 }
 
 pub(crate) fn error(answer: &RaftCmdResponse) -> Option<errorpb::Error> {
-    answer.header.as_ref().and_then(|header| header.error.clone())
+    answer.header.as_ref().and_then(|header| header.error.as_deref().cloned())
 }
 
 pub(crate) fn put(value: &'static str) -> Vec<Request> {

@@ -134,7 +134,7 @@ impl World {
     pub(super) fn saw_work(&mut self, store: u64, work: &Work) {
         let (id, now_us) = (self.watch.peer_on(store), self.now_us);
         let Some(peer) = self.nodes.get(store).and_then(|node| node.peer()) else { return };
-        let state = Some(peer.kv().fingerprint());
+        let state = Some(peer.storage().fingerprint());
         self.saw_snapshots_made(store, work);
         if let Some(base) = work.installed {
             let state = state.filter(|_| work.applied.is_empty());
