@@ -209,7 +209,7 @@ pub struct Rules {
     pub follower_commit: fn(committed: u64, leader_commit: u64, last_new: u64) -> u64,
     /// The index that a follower acknowledges after an append. See [`append_acknowledged`].
     pub append_acknowledged: fn(last_new: u64, own_last: u64) -> u64,
-    /// The commit index that a heartbeat may carry. See [`heartbeat_commit`].
+    /// The commit index that a heartbeat, or its answer, may confirm. See [`heartbeat_commit`].
     pub heartbeat_commit: fn(committed: u64, matched: u64) -> u64,
     /// Whether an answer to an append says that it was taken. See [`is_acknowledgement`].
     pub is_acknowledgement: fn(reject: bool) -> bool,
@@ -472,7 +472,9 @@ pub fn append_acknowledged(last_new: u64, _own_last: u64) -> u64 {
     last_new
 }
 
-/// A heartbeat checks no entries, so it may only confirm what the follower is known to hold.
+/// A heartbeat checks no entries, so it may only confirm what the follower is known to hold. For the
+/// same reason a leader takes a follower's word of what is committed only as far as it knows that
+/// both hold the same.
 pub fn heartbeat_commit(committed: u64, matched: u64) -> u64 {
     committed.min(matched)
 }

@@ -295,7 +295,31 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
         if message.index > last {
             return Err(Malformed::AckBeyondLog { index: message.index, last }.into());
         }
-        self.acknowledged(from, message.index)
+        let outcome = self.acknowledged(from, message.index)?;
+        self.learn_commit_of_follower(message)?;
+        Ok(outcome)
+    }
+
+    /// A follower that knows more of what is committed tells a new leader. It matters where the
+    /// leader does not know of a membership change yet: it may count a member that has left, knowing
+    /// that the others know, and would wait for it for ever.
+    fn learn_commit_of_follower(&mut self, message: &Message) -> Result<()> {
+        let Some(progress) = self.prs.get(message.from).filter(|_| self.settings.share_commit)
+        else {
+            return Ok(());
+        };
+        let known = (self.rules.heartbeat_commit)(message.commit, progress.matched);
+        let from = self.log.committed();
+        if known <= from {
+            return Ok(());
+        }
+        self.log.commit_to(known);
+        let to = self.log.committed();
+        self.trace(|_| Event::Committed { from, to });
+        if self.settings.broadcast_commit {
+            self.owe_appends();
+        }
+        self.flush()
     }
 
     fn handle_rejection(&mut self, message: &Message) -> Result<Outcome> {
@@ -507,6 +531,7 @@ impl<S: Storage, T: Tracer> Raft<S, T> {
         let unsure = progress.state == ProgressState::Probe;
         progress.append_due |= unsure || progress.matched < last;
         self.flush()?;
+        self.learn_commit_of_follower(message)?;
         Ok(self.count_read_acknowledgement(message))
     }
 }

@@ -156,6 +156,26 @@ fn direct_commit_index_never_goes_back() {
     }
 }
 
+/// A new leader may not know yet that a member has left, and the member that the others know. It
+/// would wait for that member's acknowledgement for ever.
+#[test]
+fn direct_new_leader_hears_from_followers_what_is_committed() {
+    for (share_commit, first, second) in [(true, 2, 3), (false, 0, 0)] {
+        let config = Config { share_commit, ..config(1, &[1, 2, 3, 4, 5]) };
+        let mut raft = Raft::new(&config, terms(&[1, 1, 2])).unwrap();
+        lead(&mut raft);
+        let term = raft.term;
+        let answer = |kind, index, commit| Message { term, index, commit, ..msg(kind, 2, 1) };
+        raft.step(answer(MsgHeartbeatResponse, 0, 3)).unwrap();
+        assert_eq!(raft.log.committed(), 0, "nobody knows what the follower holds");
+        raft.step(answer(MsgAppendResponse, 2, 3)).unwrap();
+        assert_eq!(raft.log.committed(), first, "not beyond what both hold");
+        raft.step(answer(MsgAppendResponse, 3, 0)).unwrap();
+        raft.step(answer(MsgHeartbeatResponse, 0, 3)).unwrap();
+        assert_eq!(raft.log.committed(), second);
+    }
+}
+
 /// Nothing was compared beyond the append: a tail of an older leader may stand there.
 #[test]
 fn direct_heartbeat_commit_beyond_the_log_commits_nothing_and_is_answered() {

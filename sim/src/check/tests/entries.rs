@@ -153,6 +153,14 @@ fn i8_refuses_to_commit_an_entry_of_an_older_term_by_counting() {
 }
 
 #[test]
+fn i8_accepts_that_a_leader_hears_of_an_older_entry_that_others_know_to_be_committed() {
+    let mut trace = cluster(3);
+    trace.elect(1, 6, &[2, 3]).take(1, &[entry(6, 6)]).take(2, &[entry(6, 6)]);
+    trace.take(3, &[entry(6, 6)]).commit(1, 6).commit(2, 6);
+    trace.elect(3, 7, &[1, 2]).commit(3, 6).is_legal();
+}
+
+#[test]
 fn i8_accepts_older_entries_under_one_of_the_own_term_and_at_followers() {
     let mut trace = cluster(3);
     trace.elect(1, 6, &[2, 3]).take(1, &[entry(6, 6)]);
